@@ -1,0 +1,16 @@
+//! The words that every crate shares: byte sizes, failure and reject classes, backoff, exit codes,
+//! the clock. Nothing here does IO.
+
+mod backoff;
+mod byte_size;
+mod clock;
+mod exit_code;
+mod nearest;
+mod reject_class;
+
+pub use backoff::Backoff;
+pub use byte_size::{ByteSize, ParseByteSizeError};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use exit_code::ExitCode;
+pub use nearest::nearest_names;
+pub use reject_class::{ParseRejectClassError, RejectClass};

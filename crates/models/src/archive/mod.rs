@@ -1,0 +1,1 @@
+//! Opens a `model.tar.gz`.

@@ -1,0 +1,1 @@
+//! Servers that speak the SageMaker container contract.

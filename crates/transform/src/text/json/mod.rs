@@ -27,6 +27,14 @@ impl fmt::Display for SyntaxError {
     }
 }
 
+/// The name of a member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Name<'a> {
+    /// The one that was expected.
+    Expected,
+    Other(Text<'a>),
+}
+
 /// Walks through one JSON text.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner<'a> {
@@ -102,20 +110,60 @@ impl<'a> Scanner<'a> {
         &mut self,
         first: &mut bool,
     ) -> Result<Option<Text<'a>>, SyntaxError> {
-        if self.take(b'}') {
+        if !self.has_member(first)? {
             return Ok(None);
         }
-        if !std::mem::take(first) && !self.take(b',') {
-            return Err(self.error("expected `,` or `}`"));
+        let name = self.string()?;
+        self.colon()?;
+        Ok(Some(name))
+    }
+
+    /// As `next_member`, where the name is most likely `expected`, which is written without escapes:
+    /// then the answer is `Expected`.
+    #[inline]
+    pub(crate) fn next_expected(
+        &mut self,
+        first: &mut bool,
+        expected: Option<&[u8]>,
+    ) -> Result<Option<Name<'a>>, SyntaxError> {
+        if !self.has_member(first)? {
+            return Ok(None);
         }
-        if self.peek() != Some(b'"') {
-            return Err(self.error("expected a member's name in quotes"));
+        if let Some(expected) = expected {
+            let end = self.at + 1 + expected.len();
+            if self.bytes.get(end) == Some(&b'"') && self.bytes[self.at + 1..end] == *expected {
+                self.at = end + 1;
+                self.colon()?;
+                return Ok(Some(Name::Expected));
+            }
         }
         let name = self.string()?;
-        if !self.take(b':') {
-            return Err(self.error("expected `:`"));
+        self.colon()?;
+        Ok(Some(Name::Other(name)))
+    }
+
+    /// Whether an object has a next member, whose name then comes next; if not, takes the `}`.
+    #[inline]
+    fn has_member(&mut self, first: &mut bool) -> Result<bool, SyntaxError> {
+        match self.peek() {
+            Some(b',') if !*first => self.at += 1,
+            Some(b'}') => {
+                self.at += 1;
+                return Ok(false);
+            }
+            _ if *first => {}
+            _ => return Err(self.error("expected `,` or `}`")),
         }
-        Ok(Some(name))
+        *first = false;
+        match self.peek() {
+            Some(b'"') => Ok(true),
+            _ => Err(self.error("expected a member's name in quotes")),
+        }
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<(), SyntaxError> {
+        if self.take(b':') { Ok(()) } else { Err(self.error("expected `:`")) }
     }
 
     /// Whether an array has a next element; if not, takes the `]`. `first` starts as true.

@@ -12,6 +12,12 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// The text as written, with its escapes.
+    #[inline]
+    pub(crate) fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
     /// The text as written, if it holds no escapes.
     #[inline]
     pub(crate) fn plain(&self) -> Option<&'a [u8]> {

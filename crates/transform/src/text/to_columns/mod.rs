@@ -12,11 +12,11 @@ mod numbers;
 mod rows;
 mod texts;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::ArrayRef,
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use bessemer_domain::RejectClass;
@@ -64,25 +64,37 @@ pub struct RowError {
 #[derive(Debug)]
 pub struct ColumnReader {
     layout: Layout,
+    /// For each column of the batch, which of the layout's it is.
+    places: Vec<usize>,
     kind: SourceKind,
     schema: SchemaRef,
 }
 
 impl ColumnReader {
-    /// A reader of `wanted`. No two may have the same name or position.
+    /// A reader of `wanted`. Columns of one name or position must be the same in all else: they are
+    /// read once.
     #[must_use]
     pub fn new(wanted: &[WantedField], kind: SourceKind) -> Self {
-        let wanted: Vec<Wanted> = wanted
-            .iter()
-            .map(|field| Wanted {
-                name: field.name.clone(),
-                position: field.position,
-                data_type: field.data_type.clone(),
-                nullable: field.nullable,
-            })
-            .collect();
-        let schema = schema_of(&wanted);
-        Self { layout: Layout::new(wanted), kind, schema }
+        let mut unique: Vec<Wanted> = Vec::with_capacity(wanted.len());
+        let mut known = HashMap::new();
+        let mut places = Vec::with_capacity(wanted.len());
+        for field in wanted {
+            let place =
+                *known.entry((field.name.as_deref(), field.position)).or_insert(unique.len());
+            places.push(place);
+            if place == unique.len() {
+                unique.push(Wanted {
+                    name: field.name.clone(),
+                    position: field.position,
+                    data_type: field.data_type.clone(),
+                    nullable: field.nullable,
+                });
+            }
+        }
+        let once = schema_of(&unique);
+        let fields: Vec<FieldRef> =
+            places.iter().map(|place| Arc::clone(&once.fields()[*place])).collect();
+        Self { layout: Layout::new(unique), places, kind, schema: Arc::new(Schema::new(fields)) }
     }
 
     /// The schema of what `read` gives. Every column is nullable: rejected rows are nulls.
@@ -113,7 +125,9 @@ impl ColumnReader {
                 errors.push((index, self.error(fault)));
             }
         }
-        (batch(&self.schema, rows.finish(), lines.len()), errors)
+        let once = rows.finish();
+        let columns = self.places.iter().map(|place| Arc::clone(&once[*place])).collect();
+        (batch(&self.schema, columns, lines.len()), errors)
     }
 
     fn error(&self, fault: Fault) -> RowError {

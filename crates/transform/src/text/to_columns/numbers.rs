@@ -52,11 +52,11 @@ integers!(Int8Type Int16Type Int32Type Int64Type UInt8Type UInt16Type UInt32Type
 // Shorter floats are rounded from the float64, as Python's and NumPy's are, so that a record gives
 // the same features here and in a Python server.
 macro_rules! floats {
-    ($($type:ty, $from_f64:expr;)*) => {$(
+    ($($type:ty, $from_number:expr, $from_f64:expr;)*) => {$(
         impl FromNumber for $type {
             #[inline]
             fn from_number(number: Number<'_>) -> Option<Self::Native> {
-                let value = $from_f64(number.to_f64());
+                let value = $from_number(number);
                 value.is_finite().then_some(value)
             }
 
@@ -71,10 +71,12 @@ macro_rules! floats {
     )*};
 }
 
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
+
 floats! {
-    Float16Type, <Float16Type as ArrowPrimitiveType>::Native::from_f64;
-    Float32Type, |value: f64| value as f32;
-    Float64Type, |value: f64| value;
+    Float16Type, |number: Number<'_>| Half::from_f64(number.to_f64()), Half::from_f64;
+    Float32Type, Number::to_f32, |value: f64| value as f32;
+    Float64Type, Number::to_f64, |value: f64| value;
 }
 
 /// A column of numbers.

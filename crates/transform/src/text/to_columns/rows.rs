@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use super::cells::{CellError, Cells, column_of};
 use crate::text::{
     csv,
-    json::{Scanner, SyntaxError, Text},
+    json::{Name, Scanner, SyntaxError, Text},
 };
 use arrow::datatypes::DataType;
 
@@ -104,6 +104,7 @@ pub(crate) struct Rows<'l> {
 /// What the name at this place among an object's members was, the last time.
 #[derive(Default)]
 struct SeenName {
+    /// As written, with its escapes.
     name: Vec<u8>,
     column: Option<usize>,
 }
@@ -176,19 +177,21 @@ impl<'l> Rows<'l> {
         json.open_object()?;
         let mut first = true;
         let mut place = 0;
-        while let Some(name) = json.next_member(&mut first)? {
-            if let Some(column) = self.column_at(place, &name) {
-                self.read_value(column, json)?;
-            } else {
-                json.skip_value()?;
-                if self.strict {
-                    let name = name.unescape().unwrap_or_default().into_owned();
-                    self.fault.get_or_insert(Fault::Unknown { name });
-                }
-            }
+        loop {
+            // Records mostly have the same members in the same order as the one before.
+            let seen = self.seen.get(place);
+            let column =
+                match json.next_expected(&mut first, seen.map(|seen| seen.name.as_slice()))? {
+                    None => return json.finish(),
+                    Some(Name::Expected) => seen.and_then(|seen| seen.column),
+                    Some(Name::Other(name)) => self.column_at(place, &name),
+                };
             place += 1;
+            match column {
+                Some(column) => self.read_value(column, json)?,
+                None => self.skip_unknown(place - 1, json)?,
+            }
         }
-        json.finish()
     }
 
     fn read_array(&mut self, json: &mut Scanner<'_>) -> Result<(), SyntaxError> {
@@ -205,26 +208,30 @@ impl<'l> Rows<'l> {
         json.finish()
     }
 
-    /// The column that takes the member `name`, which stands at `place` among the members. Records
-    /// mostly have the same members in the same order, so the last one's are tried first.
-    #[inline]
-    fn column_at(&mut self, place: usize, name: &Text<'_>) -> Option<usize> {
-        let Some(plain) = name.plain() else {
-            let name = name.unescape()?;
-            return self.look_up(place, name.as_bytes());
-        };
-        if let Some(seen) = self.seen.get(place)
-            && seen.name == plain
-        {
-            return seen.column;
+    /// Checks the value of a member that no column takes.
+    fn skip_unknown(&mut self, place: usize, json: &mut Scanner<'_>) -> Result<(), SyntaxError> {
+        json.skip_value()?;
+        if self.strict {
+            let seen = self.seen.get(place).map(|seen| seen.name.as_slice());
+            let name = shown(seen.unwrap_or_default());
+            self.fault.get_or_insert(Fault::Unknown { name });
         }
-        let column = self.look_up(place, plain);
+        Ok(())
+    }
+
+    /// The column that takes the member `name`, which stands at `place` among the members; what it
+    /// is, is remembered for the next record.
+    fn column_at(&mut self, place: usize, name: &Text<'_>) -> Option<usize> {
+        let column = match name.plain() {
+            Some(plain) => self.look_up(place, plain),
+            None => name.unescape().and_then(|name| self.look_up(place, name.as_bytes())),
+        };
         if self.seen.len() <= place && place < MOST_SEEN {
             self.seen.resize_with(place + 1, SeenName::default);
         }
         if let Some(seen) = self.seen.get_mut(place) {
             seen.name.clear();
-            seen.name.extend_from_slice(plain);
+            seen.name.extend_from_slice(name.raw());
             seen.column = column;
         }
         column

@@ -108,6 +108,19 @@ fn skipped_records_are_rows_of_nulls() {
 }
 
 #[test]
+fn a_column_may_be_wanted_twice() {
+    let fields =
+        [0, 1, 0].map(|position| wanted(["a", "b"][position], position, DataType::Int64, false));
+    for (kind, record) in [(SourceKind::JsonLines, "{\"a\":1,\"b\":2}"), (SourceKind::Csv, "1,2")] {
+        let (batch, errors) = read(kind, &fields, &[record]);
+        assert!(errors.is_empty(), "{errors:?}");
+        let values =
+            batch.columns().iter().map(|column| column.as_primitive::<Int64Type>().value(0));
+        assert_eq!(values.collect::<Vec<_>>(), [1, 2, 1]);
+    }
+}
+
+#[test]
 fn no_wanted_columns_still_count_and_check_records() {
     let (batch, errors) = read(SourceKind::JsonLines, &[], &["{}", "{"]);
     assert_eq!((batch.num_rows(), batch.num_columns(), errors.len()), (2, 0, 1));

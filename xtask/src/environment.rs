@@ -114,7 +114,9 @@ fn uv(cache: &Path) -> Result<PathBuf> {
     if !program.is_file() {
         let unfinished = folder.with_extension(format!("unfinished-{}", std::process::id()));
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&unfinished).arg(UV);
+        pip.args(["-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--target"])
+            .arg(&unfinished)
+            .arg(UV);
         workspace::run(&mut pip)?;
         if fs::rename(&unfinished, &folder).is_err() && folder.is_dir() {
             fs::remove_dir_all(&unfinished)?;

@@ -373,10 +373,14 @@ impl LaneOutput {
     fn open(&mut self, file: &FileWork, shared: &Shared) -> Result<(), TransformError> {
         match (self, &file.route) {
             (Self::Append { groups, encoder }, Route::Append { codec, .. }) if encoder.is_none() => {
+                let Contents::Parquet(metadata) = &file.file.contents else {
+                    return Err(internal("only Parquet is appended to"));
+                };
                 let outputs = shared.outputs()?;
                 *encoder = Some(NewColumns::new(
                     &outputs,
                     *codec,
+                    metadata,
                     groups.start,
                     Arc::clone(&shared.spill),
                 )?);

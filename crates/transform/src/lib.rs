@@ -17,6 +17,7 @@ pub mod model;
 mod output;
 pub mod records;
 mod reorder;
+mod replay;
 mod run;
 mod settings;
 mod shared;
@@ -27,7 +28,8 @@ mod text_columns;
 mod work;
 
 pub use error::TransformError;
-pub use output::{Folder, Mode, RejectRecord, read_rejects};
+pub use output::{Folder, Mode, RejectRecord, rejects_of};
+pub use replay::{Replayed, replay};
 pub use run::{Controls, Job, run};
 pub use settings::{Join, Rejected, Settings};
 pub use shared::FailedFile;

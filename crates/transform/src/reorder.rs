@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Holds what came too early until its turn.
 #[derive(Debug)]
-pub struct Reorder<T> {
+pub(crate) struct Reorder<T> {
     next: u64,
     early: BTreeMap<u64, T>,
 }
@@ -17,14 +17,14 @@ impl<T> Default for Reorder<T> {
 
 impl<T> Reorder<T> {
     /// Takes `item`, number `sequence` in order. A number that was already taken is a fault of ours.
-    pub fn insert(&mut self, sequence: u64, item: T) {
+    pub(crate) fn insert(&mut self, sequence: u64, item: T) {
         assert!(sequence >= self.next, "number {sequence} was delivered already");
         let twice = self.early.insert(sequence, item);
         assert!(twice.is_none(), "number {sequence} came twice");
     }
 
     /// The next item in order, if it is here.
-    pub fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.early.remove(&self.next)?;
         self.next += 1;
         Some(item)

@@ -3,6 +3,7 @@
 mod completion;
 mod demo;
 mod rejects;
+mod replay;
 mod runtime;
 mod transform;
 

@@ -110,7 +110,7 @@ impl EngineOptions {
         let filter = |name: &str, text: &Option<String>| {
             text.as_deref()
                 .map(|text| {
-                    Filter::parse(text).map_err(|error| Failure::usage(format!("`{name}`: {error}")))
+                    text.parse::<Filter>().map_err(|error| Failure::usage(format!("`{name}`: {error}")))
                 })
                 .transpose()
         };

@@ -6,7 +6,7 @@ mod isolate;
 mod pool;
 mod tune;
 
-pub(crate) use caller::{Caller, Outcome, RowFailure};
+pub(crate) use caller::{Caller, Halt, Outcome, RowFailure};
 pub(crate) use cut::cut;
 pub(crate) use pool::Pool;
-pub use tune::{Bounds, Setting, Tuner};
+pub(crate) use tune::{Bounds, Setting, Tuner};

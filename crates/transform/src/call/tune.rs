@@ -10,20 +10,20 @@ use std::time::Duration;
 
 /// What a call is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Rows of a payload, at most.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Calls at once.
-    pub concurrent: usize,
+    pub(crate) concurrent: usize,
 }
 
 /// The limits within which settings are sought. Fixed by the user, the model and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Rows of a payload, at most.
-    pub max_rows: usize,
+    pub(crate) max_rows: usize,
     /// Calls at once, at most.
-    pub max_concurrent: usize,
+    pub(crate) max_concurrent: usize,
 }
 
 /// How a call ended, as far as tuning is concerned.
@@ -45,7 +45,7 @@ enum Dimension {
 
 /// The search for good settings. Time is an argument; nothing here waits or measures.
 #[derive(Debug)]
-pub struct Tuner {
+pub(crate) struct Tuner {
     bounds: Bounds,
     setting: Setting,
     /// The setting and throughput to beat, if a trial is on.
@@ -65,7 +65,7 @@ const WORTHWHILE: f64 = 1.05;
 
 impl Tuner {
     /// Starts at `start`, clamped to `bounds`.
-    pub fn new(start: Setting, bounds: Bounds) -> Self {
+    pub(crate) fn new(start: Setting, bounds: Bounds) -> Self {
         let setting = Setting {
             rows: start.rows.clamp(1, bounds.max_rows.max(1)),
             concurrent: start.concurrent.clamp(1, bounds.max_concurrent.max(1)),
@@ -84,7 +84,7 @@ impl Tuner {
     }
 
     /// The setting in use.
-    pub fn setting(&self) -> Setting {
+    pub(crate) fn setting(&self) -> Setting {
         self.setting
     }
 

@@ -10,4 +10,4 @@ pub(crate) use bind::{Binding, InputColumns, bind, bind_documents, find_named, w
 pub(crate) use documents::{Documents, write_document};
 pub(crate) use file::{Contents, InputFile};
 pub(crate) use prepare::{Prepared, internal, take_rows};
-pub(crate) use reader::{Chunk, ChunkLimits, Reader, RowNumbers, Source};
+pub(crate) use reader::{Chunk, ChunkLimits, Reader, Source};

@@ -26,8 +26,9 @@ use parquet::{
     basic::Compression,
     column::writer::ColumnCloseResult,
     file::{
+        metadata::ParquetMetaData,
         page_index::column_index::ColumnIndexMetaData,
-        properties::WriterProperties,
+        properties::{EnabledStatistics, WriterProperties},
         reader::{ChunkReader, Length},
         writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
@@ -154,12 +155,15 @@ impl Appender {
             }
             None => None,
         };
+        let indexed = has_page_index(metadata);
         let column_index = metadata
             .column_index()
             .and_then(|index| index.get(group)?.get(column).cloned())
-            .filter(|index| !matches!(index, ColumnIndexMetaData::NONE));
-        let offset_index =
-            metadata.offset_index().and_then(|index| index.get(group)?.get(column).cloned());
+            .filter(|index| indexed && !matches!(index, ColumnIndexMetaData::NONE));
+        let offset_index = metadata
+            .offset_index()
+            .and_then(|index| index.get(group)?.get(column).cloned())
+            .filter(|_| indexed);
         let close = ColumnCloseResult {
             bytes_written: chunk.compressed_size() as u64,
             rows_written: metadata.row_group(group).num_rows() as u64,
@@ -170,6 +174,17 @@ impl Appender {
         };
         row_group.append_column(&self.source, close).map_err(written)
     }
+}
+
+/// Whether every column chunk has an offset index: a file has all of them or none.
+fn has_page_index(metadata: &ParquetMetaData) -> bool {
+    metadata.offset_index().is_some_and(|index| {
+        index.len() == metadata.num_row_groups()
+            && index.iter().zip(metadata.row_groups()).all(|(group, row_group)| {
+                group.len() == row_group.num_columns()
+                    && group.iter().all(|chunk| !chunk.page_locations().is_empty())
+            })
+    })
 }
 
 /// The file's schema with the new columns behind it, and the properties that carry its metadata.
@@ -195,6 +210,7 @@ fn whole_schema(
         .and_then(|group| group.sorting_columns().cloned());
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_offset_index_disabled(!has_page_index(metadata.metadata()))
         .set_key_value_metadata(kept)
         .set_sorting_columns(sorting)
         .build();
@@ -208,15 +224,23 @@ fn whole_schema(
 }
 
 impl NewColumns {
-    /// Encodes for the row groups from `group` on. Pages that wait beyond `spill`'s limit go to disk.
+    /// Encodes for the row groups of `input` from `group` on. Pages that wait beyond `spill`'s limit
+    /// go to disk.
     pub(crate) fn new(
         schema: &SchemaRef,
         compression: Compression,
+        input: &ArrowReaderMetadata,
         group: usize,
         spill: Arc<SpillFactory>,
     ) -> Result<Self, TransformError> {
         let root = ArrowSchemaConverter::new().convert(schema).map_err(internal)?;
-        let properties = Arc::new(properties(schema, compression).build());
+        let indexed = has_page_index(input.metadata());
+        let statistics = if indexed { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
+        let properties = properties(schema, compression)
+            .set_offset_index_disabled(!indexed)
+            .set_statistics_enabled(statistics)
+            .build();
+        let properties = Arc::new(properties);
         // Only the column writers are of use: the file that they would belong to goes nowhere.
         let nowhere: SerializedFileWriter<Nowhere> =
             SerializedFileWriter::new(std::io::sink(), root.root_schema_ptr(), properties)

@@ -11,13 +11,15 @@ use arrow::{
     datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
+use bessemer_objects::{Location, Objects};
+use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
 
-use super::parquet::written;
+use super::{folder::REJECTS, parquet::written};
 use crate::{
     error::TransformError,
     input::{Chunk, Source, internal},
@@ -201,13 +203,29 @@ fn batch(rejects: &[RejectRecord]) -> Result<RecordBatch, TransformError> {
     RecordBatch::try_new(Arc::clone(&SCHEMA), columns).map_err(internal)
 }
 
-/// Reads a file of rejects.
-pub fn read_rejects(path: &Path) -> Result<Vec<RejectRecord>, TransformError> {
+/// All rejects of the run whose output is at `output`, by file and row.
+pub fn rejects_of(
+    output: &Location,
+    objects: &Objects,
+) -> Result<Vec<RejectRecord>, TransformError> {
+    if !objects.exists(&output.join("_bessemer/run.json"))? {
+        return Err(TransformError::Output(format!("`{output}` is the output of no run")));
+    }
+    let mut rejects = Vec::new();
+    for listed in objects.list(&output.join(REJECTS))? {
+        if let Some(bytes) = objects.read(&listed.location)? {
+            rejects.extend(read_rejects(&listed.location, bytes.into())?);
+        }
+    }
+    rejects.sort_by(|a, b| (&a.file, a.row).cmp(&(&b.file, b.row)));
+    Ok(rejects)
+}
+
+fn read_rejects(place: &Location, bytes: Bytes) -> Result<Vec<RejectRecord>, TransformError> {
     let damaged = |error: &dyn std::fmt::Display| {
-        TransformError::Output(format!("reading the rejects `{}`: {error}", path.display()))
+        TransformError::Output(format!("reading the rejects `{place}`: {error}"))
     };
-    let file = File::open(path).map_err(TransformError::io("open", path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| damaged(&error))?;
     let mut rejects = Vec::new();
@@ -232,7 +250,6 @@ pub fn read_rejects(path: &Path) -> Result<Vec<RejectRecord>, TransformError> {
             });
         }
     }
-    rejects.sort_by_key(|reject| reject.row);
     Ok(rejects)
 }
 

@@ -138,11 +138,11 @@ impl FileWork {
             JoinedColumns::Read(join.iter().map(place).collect())
         } else {
             let kind = match file.format() {
-                Format::Csv => SourceKind::Csv { header: header.clone() },
+                Format::Csv => SourceKind::Csv,
                 _ => SourceKind::JsonLines,
             };
-            let fields = join.iter().map(|&column| wanted(column, &schema)).collect();
-            JoinedColumns::Parsed(ColumnReader::new(kind, fields))
+            let fields: Vec<_> = join.iter().map(|&column| wanted(column, &schema)).collect();
+            JoinedColumns::Parsed(ColumnReader::new(&fields, kind))
         };
         let positions = binding.columns.iter().map(place).collect();
         let raw_documents = plan.format != Format::Parquet

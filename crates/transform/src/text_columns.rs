@@ -62,12 +62,12 @@ impl TextColumns {
             None => Lines::from_iter(std::iter::empty::<&[u8]>()),
         };
         let kind = match options.format {
-            Format::Csv => SourceKind::Csv { header: header.clone() },
+            Format::Csv => SourceKind::Csv,
             _ => SourceKind::JsonLines,
         };
         let schema = match options.format {
             Format::Lines => Arc::new(arrow::datatypes::Schema::empty()),
-            _ => Arc::new(infer_schema(&kind, &sample)),
+            _ => Arc::new(infer_schema(kind, &sample, header.as_deref())),
         };
         let shape = TextShape { schema, sample };
         // An empty file shows nothing: the next one is asked again.

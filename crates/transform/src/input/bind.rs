@@ -44,13 +44,13 @@ pub(crate) fn bind(
     let kind = match input.format {
         Format::Parquet => None,
         Format::JsonLines => Some(SourceKind::JsonLines),
-        Format::Csv => Some(SourceKind::Csv { header: input.header.map(<[String]>::to_vec) }),
+        Format::Csv => Some(SourceKind::Csv),
         Format::Lines => return bind_lines(wants),
     };
     match (wants, kind) {
         (Wants::Text(TextFormat::Raw), Some(_)) => Ok(untouched()),
         (Wants::Text(TextFormat::JsonLines), Some(SourceKind::JsonLines))
-        | (Wants::Text(TextFormat::Csv), Some(SourceKind::Csv { .. }))
+        | (Wants::Text(TextFormat::Csv), Some(SourceKind::Csv))
             if settings.features.is_none() =>
         {
             Ok(untouched())
@@ -92,7 +92,7 @@ pub(crate) fn bind_documents(
         data_type: feature.data_type.clone(),
         nullable: feature.nullable,
     });
-    let reader = ColumnReader::new(SourceKind::JsonLines, fields.collect());
+    let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), SourceKind::JsonLines);
     let preparer = Preparer::LinesToColumns { reader, features: features.clone(), then: None };
     Ok(Binding { columns: Vec::new(), preparer })
 }
@@ -135,7 +135,7 @@ fn bind_features(
             data_type: feature.data_type.clone(),
             nullable: feature.nullable,
         });
-        let reader = ColumnReader::new(SourceKind::JsonLines, fields.collect());
+        let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), SourceKind::JsonLines);
         let preparer = Preparer::LinesToColumns { reader, features, then: None };
         return Ok(Binding { columns: Vec::new(), preparer });
     }
@@ -160,7 +160,7 @@ fn bind_features(
                 data_type: feature.data_type.clone(),
                 nullable: feature.nullable,
             });
-            let reader = ColumnReader::new(kind, fields.collect());
+            let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
             Preparer::LinesToColumns { reader, features, then: None }
         }
     };
@@ -181,7 +181,7 @@ fn bind_columns(
         None => Preparer::Whole { then },
         Some(kind) => {
             let fields = columns.iter().map(|&position| wanted(position, input.schema));
-            let reader = ColumnReader::new(kind, fields.collect());
+            let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
             Preparer::LinesToColumns { reader, features: Vec::new(), then }
         }
     };

@@ -56,7 +56,7 @@ impl Documents {
                 continue;
             }
             let document = if self.csv {
-                Ok(Value::Array(csv::cells(line).into_iter().map(cell_value).collect()))
+                Ok(Value::Array(csv::cells(line).map(|cell| cell_value(&cell.text())).collect()))
             } else {
                 serde_json::from_slice(line).map_err(|error| error.to_string())
             };
@@ -118,8 +118,8 @@ impl Documents {
     }
 }
 
-fn cell_value(cell: std::borrow::Cow<'_, str>) -> Value {
-    Value::String(cell.into_owned())
+fn cell_value(cell: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(cell).into_owned())
 }
 
 /// Writes a document as one record: JSON, or a CSV row of its cells.
@@ -141,7 +141,7 @@ pub(crate) fn write_document(out: &mut Vec<u8>, document: &Value, format: TextFo
 fn write_cell(out: &mut Vec<u8>, cell: &Value) {
     match cell {
         Value::Null => {}
-        Value::String(text) => csv::write_cell(out, text),
-        other => csv::write_cell(out, &other.to_string()),
+        Value::String(text) => csv::write_cell(text.as_bytes(), out),
+        other => csv::write_cell(other.to_string().as_bytes(), out),
     }
 }

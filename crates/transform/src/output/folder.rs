@@ -231,7 +231,7 @@ fn exchange(new: &Path, old: &Path) -> Result<(), TransformError> {
     renameat_with(rustix::fs::CWD, new, rustix::fs::CWD, old, RenameFlags::EXCHANGE)
         .map_err(|error| TransformError::io("put in place", old)(error.into()))?;
     if let Some(parent) = new.parent() {
-        bessemer_objects::durable::sync_dir(parent).map_err(TransformError::io("sync", parent))?;
+        bessemer_objects::durable::sync_dir(parent)?;
     }
     std::fs::remove_dir_all(new).map_err(TransformError::io("remove", new))
 }

@@ -74,7 +74,7 @@ impl Ledger {
                     serde_json::to_writer(&mut text, entry).map_err(internal)?;
                     text.push(b'\n');
                 }
-                append_durable(path, &text).map_err(TransformError::io("write", path))
+                Ok(append_durable(path, &text)?)
             }
             Self::Remote(folder, objects) => {
                 for entry in entries {

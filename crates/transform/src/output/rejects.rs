@@ -253,7 +253,8 @@ fn record_text(
     let unreadable = chunk.bad.iter().any(|failure| failure.row == row);
     if !unreadable && let Some(header) = header {
         let cells = csv::cells(lines.record(row));
-        let members = header.iter().cloned().zip(cells.into_iter().map(|cell| cell.as_ref().into()));
+        let text = |cell: csv::Cell<'_>| String::from_utf8_lossy(&cell.text()).into_owned().into();
+        let members = header.iter().cloned().zip(cells.map(text));
         return Ok(serde_json::Value::Object(members.collect()).to_string());
     }
     let is_json = !unreadable && serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();

@@ -194,7 +194,7 @@ fn mend_rows(lines: &Lines, bad: &[usize], width: usize) -> Lines {
     let mut mended = LinesBuilder::default();
     for (row, line) in lines.iter().enumerate() {
         if bad.contains(&row) {
-            csv::write_cell(mended.buffer(), &String::from_utf8_lossy(line));
+            csv::write_cell(String::from_utf8_lossy(line).as_bytes(), mended.buffer());
             mended.buffer().extend(std::iter::repeat_n(b',', width.saturating_sub(1)));
             mended.end_record();
         } else {

@@ -11,11 +11,11 @@ use super::{
 use crate::{
     call::RowFailure,
     error::TransformError,
-    filter::{Filter, join_document},
+    filter::{Filter, join_csv_document, join_document, parse_csv_record, write_csv_record},
     model::TextFormat,
     records::{Lines, LinesBuilder},
     settings::{Join, Settings},
-    text::{csv, detect::Format, from_columns::to_json_lines},
+    text::{detect::Format, from_columns::to_json_lines},
 };
 
 /// Takes records apart and puts them together again.
@@ -56,7 +56,7 @@ impl Documents {
                 continue;
             }
             let document = if self.csv {
-                Ok(Value::Array(csv::cells(line).map(|cell| cell_value(&cell.text())).collect()))
+                Ok(parse_csv_record(line))
             } else {
                 serde_json::from_slice(line).map_err(|error| error.to_string())
             };
@@ -86,7 +86,7 @@ impl Documents {
                 Err(error) => failures.push(RowFailure {
                     row,
                     class: RejectClass::MissingFeature,
-                    message: format!("`--input-filter`: {error}"),
+                    message: error.to_string(),
                     attempts: 0,
                 }),
             }
@@ -97,51 +97,24 @@ impl Documents {
 
     /// The document that is written for a record and its answer.
     pub(crate) fn finish(&self, document: &Value, answer: Value) -> Result<Value, String> {
-        let joined = match (self.join, self.csv, document) {
-            (false, ..) => answer,
-            (true, true, Value::Array(cells)) => {
-                let mut cells = cells.clone();
-                match answer {
-                    Value::Array(more) => cells.extend(more),
-                    one => cells.push(one),
-                }
-                Value::Array(cells)
-            }
-            (true, ..) => join_document(document.clone(), answer),
+        let joined = match (self.join, self.csv) {
+            (false, _) => answer,
+            (true, true) => join_csv_document(document.clone(), answer),
+            (true, false) => join_document(document.clone(), answer),
         };
         match &self.output_filter {
-            Some(filter) => {
-                filter.apply(&joined).map_err(|error| format!("`--output-filter`: {error}"))
-            }
+            Some(filter) => filter.apply(&joined).map_err(|error| error.to_string()),
             None => Ok(joined),
         }
     }
 }
 
-fn cell_value(cell: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(cell).into_owned())
-}
-
 /// Writes a document as one record: JSON, or a CSV row of its cells.
 pub(crate) fn write_document(out: &mut Vec<u8>, document: &Value, format: TextFormat) {
-    match (format, document) {
-        (TextFormat::Csv, Value::Array(cells)) => {
-            for (at, cell) in cells.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_cell(out, cell);
-            }
+    match format {
+        TextFormat::Csv => write_csv_record(document, out),
+        TextFormat::JsonLines | TextFormat::Raw => {
+            out.extend_from_slice(document.to_string().as_bytes());
         }
-        (TextFormat::Csv, cell) => write_cell(out, cell),
-        (_, document) => out.extend_from_slice(document.to_string().as_bytes()),
-    }
-}
-
-fn write_cell(out: &mut Vec<u8>, cell: &Value) {
-    match cell {
-        Value::Null => {}
-        Value::String(text) => csv::write_cell(text.as_bytes(), out),
-        other => csv::write_cell(other.to_string().as_bytes(), out),
     }
 }

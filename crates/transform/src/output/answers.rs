@@ -28,12 +28,12 @@ impl Answers {
 
     /// The columns, once they are known.
     pub(crate) fn schema(&self) -> Option<SchemaRef> {
-        self.decoder.schema()
+        self.decoder.schema().cloned()
     }
 
     /// Fixes the columns to `schema` unless they are known.
     pub(crate) fn settle(&self, schema: &Schema) -> SchemaRef {
-        self.decoder.settle(schema)
+        Arc::clone(self.decoder.settle(schema))
     }
 
     /// JSON answers as rows.

@@ -14,10 +14,9 @@ use crate::{
     error::TransformError,
     input::{Source, internal, write_document},
     model::TextFormat,
-    records::{Lines, LinesBuilder},
+    records::Lines,
     settings::Rejected,
     text::{
-        csv,
         detect::{Compression, Format},
         from_columns::{csv_header, to_csv, to_json_lines},
         join::{join_csv, join_json},
@@ -164,12 +163,6 @@ impl Sink {
             return Err(internal("only lines can be spliced"));
         };
         let mut lines = lines.clone();
-        let csv = self.plan.format == Format::Csv;
-        if csv && !scored.chunk.bad.is_empty() {
-            let width = self.plan.header.as_ref().map_or(self.columns.joined.len(), Vec::len);
-            let bad: Vec<usize> = scored.chunk.bad.iter().map(|failure| failure.row).collect();
-            lines = mend_rows(&lines, &bad, width);
-        }
         let mut outputs = outputs.clone();
         if self.plan.rejected == Rejected::Drop && !scored.failures.is_empty() {
             let failed = |row: &usize| {
@@ -179,29 +172,14 @@ impl Sink {
             outputs = keep_rows(&outputs, &scored.failures)?;
         }
         let mut text = Vec::with_capacity(lines.text().len() * 5 / 4);
-        if csv {
-            join_csv(&lines, &outputs, &mut text);
+        let joined = if self.plan.format == Format::Csv {
+            join_csv(&lines, self.columns.joined.len(), &outputs, &mut text)
         } else {
-            join_json(&lines, &outputs, &mut text);
-        }
+            join_json(&lines, &outputs, &mut text)
+        };
+        joined.map_err(|error| TransformError::Configuration(error.to_string()))?;
         output.write(&text)
     }
-}
-
-/// A CSV row that can't be read keeps its place as one quoted cell, so that it does not spoil the
-/// rows behind it.
-fn mend_rows(lines: &Lines, bad: &[usize], width: usize) -> Lines {
-    let mut mended = LinesBuilder::default();
-    for (row, line) in lines.iter().enumerate() {
-        if bad.contains(&row) {
-            csv::write_cell(String::from_utf8_lossy(line).as_bytes(), mended.buffer());
-            mended.buffer().extend(std::iter::repeat_n(b',', width.saturating_sub(1)));
-            mended.end_record();
-        } else {
-            mended.push(line);
-        }
-    }
-    mended.finish()
 }
 
 /// The schema that a sink needs where documents are written as they are.

@@ -184,7 +184,10 @@ mod tests {
             (r#"{"error": {"code": 1, "message": "no"}}"#, "no"),
             (r#"{"detail": [{"loc": 1}]}"#, r#"[{"loc":1}]"#),
             ("\"quoted\"", "quoted"),
-            ("Traceback (most recent call last):\n  File \"x\"\nValueError: no\n", "ValueError: no"),
+            (
+                "Traceback (most recent call last):\n  File \"x\"\nValueError: no\n",
+                "ValueError: no",
+            ),
             ("<html><title>500</title>\n<h1>Oops</h1>", "500 Oops"),
             ("plain\r\n text\u{0}", "plain text"),
         ];

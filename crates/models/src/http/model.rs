@@ -257,8 +257,7 @@ impl Model for HttpModel {
 
 fn headers(options: &HttpOptions) -> Result<HeaderMap, OpenError> {
     let accept = options.accept.as_deref().unwrap_or(options.content_type.default_accept());
-    let accept =
-        HeaderValue::from_str(accept).map_err(|_| OpenError::Accept(accept.to_owned()))?;
+    let accept = HeaderValue::from_str(accept).map_err(|_| OpenError::Accept(accept.to_owned()))?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(options.content_type.header()));
     headers.insert(ACCEPT, accept);
@@ -285,11 +284,7 @@ fn beside(url: &Url, name: &str) -> Url {
 
 /// Waits until an endpoint takes connections and calls itself ready. One that knows no `/ping` is
 /// taken for ready: only the contract's own containers must have it.
-fn reach(
-    client: &Client,
-    url: &Url,
-    patience: Duration,
-) -> Result<ExecutionParameters, OpenError> {
+fn reach(client: &Client, url: &Url, patience: Duration) -> Result<ExecutionParameters, OpenError> {
     let ping = beside(url, "ping");
     let since = Instant::now();
     loop {

@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn loopback_is_told_by_name_and_address() {
-        for url in ["http://localhost:1", "http://127.8.9.1/x", "http://[::1]:80", "https://a.localhost"] {
+        for url in
+            ["http://localhost:1", "http://127.8.9.1/x", "http://[::1]:80", "https://a.localhost"]
+        {
             assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
         for url in ["http://example.com", "http://10.0.0.1", "http://localhost.example.com"] {

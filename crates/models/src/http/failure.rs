@@ -40,19 +40,18 @@ fn speaks_of_settings(status: StatusCode) -> bool {
 
 /// The status and what the body says, in one line.
 pub(super) fn message(reply: &Reply) -> String {
-    let mut message = reply.status.to_string();
+    let mut parts = vec![reply.status.to_string()];
     if let Some(location) = reply.header(&LOCATION) {
-        message.push_str(&format!(" to `{}`", excerpt(location)));
+        parts.push(format!(" to `{}`", excerpt(location)));
     }
     if let Some(after) = reply.header(&RETRY_AFTER) {
-        message.push_str(&format!(" (retry after {})", excerpt(after)));
+        parts.push(format!(" (retry after {})", excerpt(after)));
     }
     let said = said(&reply.body);
     if !said.is_empty() {
-        message.push_str(": ");
-        message.push_str(&said);
+        parts.extend([": ".to_owned(), said]);
     }
-    message
+    parts.concat()
 }
 
 /// The failure of a call to which no answer came. `at` is the server's address.
@@ -184,7 +183,10 @@ mod tests {
             (r#"{"error": {"code": 1, "message": "no"}}"#, "no"),
             (r#"{"detail": [{"loc": 1}]}"#, r#"[{"loc":1}]"#),
             ("\"quoted\"", "quoted"),
-            ("Traceback (most recent call last):\n  File \"x\"\nValueError: no\n", "ValueError: no"),
+            (
+                "Traceback (most recent call last):\n  File \"x\"\nValueError: no\n",
+                "ValueError: no",
+            ),
             ("<html><title>500</title>\n<h1>Oops</h1>", "500 Oops"),
             ("plain\r\n text\u{0}", "plain text"),
         ];

@@ -172,7 +172,8 @@ impl FromStr for ContentType {
     type Err = ParseOptionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let instances = text.to_ascii_lowercase().replace([' ', '"'], "").ends_with(";format=instances");
+        let instances =
+            text.to_ascii_lowercase().replace([' ', '"'], "").ends_with(";format=instances");
         match Self::of_media_type(text) {
             Some(Self::Json) if instances => Ok(Self::JsonInstances),
             Some(known) => Ok(known),
@@ -214,10 +215,7 @@ mod tests {
         assert_eq!("Application/X-NDJSON".parse(), Ok(ContentType::JsonLines));
         assert_eq!("text/csv; charset=utf-8".parse(), Ok(ContentType::Csv));
         assert_eq!("application/json".parse(), Ok(ContentType::Json));
-        assert_eq!(
-            "application/json; format=instances".parse(),
-            Ok(ContentType::JsonInstances)
-        );
+        assert_eq!("application/json; format=instances".parse(), Ok(ContentType::JsonInstances));
         let error = "application/x-recordio".parse::<ContentType>().unwrap_err().to_string();
         assert!(error.starts_with("`application/x-recordio` is not a content type"), "{error}");
     }

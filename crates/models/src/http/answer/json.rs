@@ -95,7 +95,9 @@ fn values(text: &str) -> Result<Vec<&RawValue>, ReadError> {
 fn entries(value: &RawValue) -> Option<Vec<&RawValue>> {
     match value.get().as_bytes().first()? {
         b'[' => serde_json::from_str(value.get()).ok(),
-        b'{' => serde_json::from_str(value.get()).ok().map(|Predictions { predictions }| predictions),
+        b'{' => {
+            serde_json::from_str(value.get()).ok().map(|Predictions { predictions }| predictions)
+        }
         _ => None,
     }
 }
@@ -140,16 +142,16 @@ mod tests {
         assert_eq!(lines(&reader, "1\n\"a\"\n\n[2]\n", 3).unwrap(), ["1", "\"a\"", "[2]"]);
         assert_eq!(lines(&reader, "{\"a\":1}{\"a\":2}", 2).unwrap(), ["{\"a\":1}", "{\"a\":2}"]);
         let pretty = "{\r\n \"a\": 1\r\n}\n{\n \"a\": \"\\n\"\n}\n";
-        assert_eq!(
-            lines(&reader, pretty, 2).unwrap(),
-            ["{   \"a\": 1  }", "{  \"a\": \"\\n\" }"]
-        );
+        assert_eq!(lines(&reader, pretty, 2).unwrap(), ["{   \"a\": 1  }", "{  \"a\": \"\\n\" }"]);
     }
 
     #[test]
     fn documents_are_taken_apart() {
         let reader = JsonReader::default();
-        assert_eq!(document(&reader, " [1, {\"b\":2}, [3]] ", 3).unwrap(), ["1", "{\"b\":2}", "[3]"]);
+        assert_eq!(
+            document(&reader, " [1, {\"b\":2}, [3]] ", 3).unwrap(),
+            ["1", "{\"b\":2}", "[3]"]
+        );
         let predictions = "{\"predictions\": [[1,2],[3,4]], \"model\": \"x\"}";
         assert_eq!(document(&reader, predictions, 2).unwrap(), ["[1,2]", "[3,4]"]);
         assert_eq!(lines(&reader, "[1,2]", 2).unwrap(), ["1", "2"]);

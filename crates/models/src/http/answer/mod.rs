@@ -14,11 +14,7 @@ use bessemer_transform::{
 };
 use reqwest::header::CONTENT_TYPE;
 
-use super::{
-    BatchStrategy, ContentType,
-    client::Reply,
-    failure::excerpt,
-};
+use super::{BatchStrategy, ContentType, client::Reply, failure::excerpt};
 use json::JsonReader;
 
 /// Reads replies. It remembers the shape of JSON answers, so that a block of one record is read as
@@ -119,7 +115,9 @@ fn call_error(error: &ReadError, form: ContentType, body: &[u8], records: usize)
     let (class, message) = match error {
         ReadError::WrongCount { found } => (
             RejectClass::WrongCount,
-            format!("the model answered {found} records for {records}; its answer begins `{sample}`"),
+            format!(
+                "the model answered {found} records for {records}; its answer begins `{sample}`"
+            ),
         ),
         ReadError::Unreadable(cause) => (
             RejectClass::Output,

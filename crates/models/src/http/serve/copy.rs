@@ -176,9 +176,8 @@ mod tests {
 
     #[test]
     fn the_port_is_put_into_the_command_but_not_into_the_shells_variables() {
-        let command = |template: &str| {
-            Command { template: template.to_owned(), env: Vec::new() }.line(8080)
-        };
+        let command =
+            |template: &str| Command { template: template.to_owned(), env: Vec::new() }.line(8080);
         assert_eq!(command("serve --port {port} -b :{port}"), "serve --port 8080 -b :8080");
         assert_eq!(command("serve ${port} $PORT"), "serve ${port} $PORT");
         assert_eq!(command("serve"), "serve");

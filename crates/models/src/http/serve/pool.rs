@@ -329,4 +329,3 @@ impl Drop for Lease<'_> {
         self.copy.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
-

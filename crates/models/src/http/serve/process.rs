@@ -80,7 +80,8 @@ impl Process {
 
     /// How it ended, waiting for `patience` at most.
     pub(super) fn wait_exit(&self, patience: Duration) -> Option<Exit> {
-        let waiting = self.changed.wait_timeout_while(self.lock(), patience, |ended| ended.is_none());
+        let waiting =
+            self.changed.wait_timeout_while(self.lock(), patience, |ended| ended.is_none());
         *waiting.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -161,16 +162,21 @@ impl std::fmt::Display for Exit {
         }
         // A shell tells of a signal with 128 and its number.
         let code = self.status.code();
-        let signal = self.status.signal().or(code.filter(|c| (129..=159).contains(c)).map(|c| c - 128));
+        let signal =
+            self.status.signal().or(code.filter(|c| (129..=159).contains(c)).map(|c| c - 128));
         match signal.and_then(Signal::from_named_raw) {
             Some(signal) => {
                 let number = signal.as_raw();
-                write!(f, "killed by signal {number} ({})", signal_name(signal))?;
-                f.write_str(if signal == Signal::KILL { ", perhaps for want of memory" } else { "" })
+                write!(f, "was killed by signal {number} ({})", signal_name(signal))?;
+                f.write_str(if signal == Signal::KILL {
+                    ", perhaps for want of memory"
+                } else {
+                    ""
+                })
             }
             None => match (code, signal) {
                 (Some(code), _) => write!(f, "exited with status {code}"),
-                (None, Some(number)) => write!(f, "killed by signal {number}"),
+                (None, Some(number)) => write!(f, "was killed by signal {number}"),
                 (None, None) => f.write_str("ended"),
             },
         }

@@ -69,7 +69,10 @@ impl Watchdog {
     /// `sh -c command` in a process group of its own, which the watchdog knows before it runs.
     pub(super) fn watched(&self, command: &str) -> io::Result<Command> {
         let mut shell = Command::new("sh");
-        shell.args(["-c", REGISTERED, "sh", command]).stdin(self.pipe().try_clone()?).process_group(0);
+        shell
+            .args(["-c", REGISTERED, "sh", command])
+            .stdin(self.pipe().try_clone()?)
+            .process_group(0);
         Ok(shell)
     }
 

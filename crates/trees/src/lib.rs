@@ -5,9 +5,12 @@
 //! trust its trees to be finite, acyclic and within the features. A `Predictor` is made from it once
 //! and called from many threads.
 
+mod codes;
 mod document;
 mod ensemble;
+mod kernel;
 mod link;
+mod plan;
 mod predictor;
 mod read;
 mod reference;
@@ -47,6 +50,16 @@ impl Column<'_> {
         match self {
             Self::F32(values) => f64::from(values[row]),
             Self::F64(values) => values[row],
+        }
+    }
+}
+
+impl<'a> Column<'a> {
+    /// The rows `from..from + count`.
+    pub(crate) fn rows(self, from: usize, count: usize) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(&values[from..from + count]),
+            Self::F64(values) => Self::F64(&values[from..from + count]),
         }
     }
 }

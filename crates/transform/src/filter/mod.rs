@@ -77,8 +77,14 @@ impl Filter {
             if let Step::Members(names) = step
                 && index == last
             {
-                let objects = found.iter().map(|value| self.members(names, value));
-                let mut objects: Vec<Value> = objects.collect::<Result<_, _>>()?;
+                let mut objects = Vec::with_capacity(found.len());
+                for value in found {
+                    match self.members(names, value) {
+                        Ok(object) => objects.push(object),
+                        Err(error) if definite => return Err(error),
+                        Err(_) => {}
+                    }
+                }
                 return Ok(match objects.len() {
                     1 if definite => objects.swap_remove(0),
                     _ => Value::Array(objects),

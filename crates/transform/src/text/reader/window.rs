@@ -16,13 +16,22 @@ pub(super) struct Window {
     /// Bytes used up so far, of the whole stream.
     offset: u64,
     ended: bool,
-    failed: Option<io::Error>,
+    has_failed: bool,
+    failure: Option<io::Error>,
 }
 
 impl Window {
     pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
-        let buffer = Vec::new();
-        Self { source, buffer, start: 0, filled: 0, offset: 0, ended: false, failed: None }
+        Self {
+            source,
+            buffer: Vec::new(),
+            start: 0,
+            filled: 0,
+            offset: 0,
+            ended: false,
+            has_failed: false,
+            failure: None,
+        }
     }
 
     /// What is in memory and not used up.
@@ -57,7 +66,8 @@ impl Window {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    self.failed = Some(error);
+                    self.failure = Some(error);
+                    self.has_failed = true;
                     self.ended = true;
                 }
             }
@@ -67,12 +77,12 @@ impl Window {
 
     /// Whether the stream broke off.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.is_some()
+        self.has_failed
     }
 
     /// Why the stream broke off, once.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
-        self.failed.take()
+        self.failure.take()
     }
 
     fn make_room(&mut self) {

@@ -133,7 +133,8 @@ impl HttpModel {
     /// Sends `body` to the least busy copy. If that one is gone before anything was sent, the
     /// records are not to blame, so another copy gets them.
     fn post_to_copy(&self, pool: &Pool, body: &Bytes) -> Result<Reply, CallError> {
-        for handover in 1.. {
+        let mut handovers = 0;
+        loop {
             let lease = pool.lease().map_err(|error| no_copy(&error))?;
             let error = match self.post(lease.url(), body) {
                 Ok(reply) => {
@@ -144,11 +145,12 @@ impl HttpModel {
             };
             let aftermath = lease.aftermath(&error);
             let unsent = matches!(error, SendError::Connect(_));
-            if !(unsent && matches!(aftermath, Aftermath::Ended { .. }) && handover < HANDOVERS) {
+            let ended = matches!(aftermath, Aftermath::Ended { .. });
+            if !unsent || !ended || handovers == HANDOVERS {
                 return Err(copy_failure(&error, aftermath, &lease));
             }
+            handovers += 1;
         }
-        unreachable!("the loop ends by returning")
     }
 }
 

@@ -103,6 +103,23 @@ impl Objects {
         Ok(LocalCopy { path: download.to_path_buf(), _download: Some(download) })
     }
 
+    /// The content of the file at `location` as it is now, as a local file: itself if it is local,
+    /// else a download in the folder `scratch`.
+    pub fn fetch_now(
+        &self,
+        location: &Location,
+        scratch: &Path,
+    ) -> Result<LocalCopy, ObjectsError> {
+        match location {
+            Location::Local(path) => Ok(LocalCopy { path: path.clone(), _download: None }),
+            Location::S3 { bucket, key } => {
+                let file = self.remote()?.head_existing(bucket, key)?;
+                let relative = location.name().to_owned();
+                self.fetch(&inputs::s3_file(bucket, file, relative), scratch)
+            }
+        }
+    }
+
     /// The whole content of a small file; `None` if it is not there.
     pub fn read(&self, location: &Location) -> Result<Option<Vec<u8>>, ObjectsError> {
         match location {

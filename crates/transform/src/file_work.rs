@@ -22,7 +22,7 @@ use crate::{
     model::Wants,
     output::{
         Appender, Entry, FetchRecords, Finished, NewColumns, OutputColumns, REJECTS, RejectWriter,
-        Sink, SinkPlan, no_columns,
+        Sink, SinkPlan, no_columns, renamed,
     },
     records::Lines,
     settings::{Join, Rejected, Settings},
@@ -346,7 +346,7 @@ impl LaneOutput {
                     return Err(internal("outputs are not columns"));
                 };
                 let schema = shared.outputs()?;
-                let outputs = outputs.clone().with_schema(Arc::clone(&schema)).map_err(internal)?;
+                let outputs = renamed(outputs, &schema)?;
                 encoder.write(&outputs, file.appender(&schema)?.as_ref())
             }
             Self::Write { sink: Some(sink) } => sink.write(scored),

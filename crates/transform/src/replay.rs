@@ -137,13 +137,8 @@ impl Files<'_> {
         let place = self.output.join(name);
         let count = mended.len() as u64;
         if count > 0 {
-            let input = Input {
-                location: place.clone(),
-                relative: name.clone(),
-                size: entry.bytes,
-                version: String::new(),
-            };
-            let copy = self.objects.fetch(&input, self.scratch).map_err(TransformError::from)?;
+            let copy =
+                self.objects.fetch_now(&place, self.scratch).map_err(TransformError::from)?;
             let (format, compression) = detect(copy.path(), name, None, None)
                 .map_err(|error| FileError::Unreadable(error.to_string()))?;
             let merged = self.scratch.join("merged");

@@ -104,6 +104,7 @@ pub fn run(job: Job, objects: &Objects, controls: &Controls) -> Result<Summary, 
     let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
     shared.committer.finish()?;
     let entries = std::mem::take(&mut *entries.lock().unwrap_or_else(PoisonError::into_inner));
+    shared.folder.clear_scratch();
     let stats = &shared.stats;
     summary.conclude(&entries, failed, stats, (setting, max_payload), started.elapsed());
     if let Some(error) = fatal {

@@ -65,7 +65,7 @@ impl Replay {
         let left = replayed.before - replayed.mended;
         if self.report.json {
             event(&json!({
-                "event": "replay",
+                "event": "summary",
                 "replayed": replayed.before,
                 "mended": replayed.mended,
                 "rejected": left,

@@ -205,7 +205,7 @@ pub(crate) fn local_version(metadata: &fs::Metadata) -> String {
     format!("{}-{}.{:09}", metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 
-pub(super) fn s3_file(bucket: &str, file: RemoteFile, relative: String) -> Input {
+pub(crate) fn s3_file(bucket: &str, file: RemoteFile, relative: String) -> Input {
     let location = Location::S3 { bucket: bucket.to_owned(), key: file.key };
     Input { location, relative, size: file.size, version: file.version }
 }

@@ -9,5 +9,5 @@ mod set;
 mod walk;
 
 pub use find::{Input, InputOptions};
-pub(crate) use find::{find_all, folder_key, local_version};
+pub(crate) use find::{find_all, folder_key, local_version, s3_file};
 pub(crate) use walk::list as list_local;

@@ -74,3 +74,11 @@ pub(crate) fn keep_rows(
     }
     filter_record_batch(batch, &BooleanArray::from(keep)).map_err(internal)
 }
+
+/// The columns of `batch` under the names of `schema`.
+pub(crate) fn renamed(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, TransformError> {
+    RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).map_err(internal)
+}

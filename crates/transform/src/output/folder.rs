@@ -119,6 +119,11 @@ impl Folder {
         }
     }
 
+    /// Removes what is unfinished, as far as it can be; the next run would, too.
+    pub(crate) fn clear_scratch(&self) {
+        let _ = std::fs::remove_dir_all(&self.scratch);
+    }
+
     /// Whether the run is whole.
     pub(crate) fn is_done(&self) -> Result<bool, TransformError> {
         Ok(self.objects.exists(&self.root.join(SUCCESS))?)

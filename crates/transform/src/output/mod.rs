@@ -15,7 +15,7 @@ mod text;
 
 pub(crate) use answers::{Answers, nulls};
 pub(crate) use append::{Appender, NewColumns};
-pub(crate) use columns::{OutputColumns, prefixed};
+pub(crate) use columns::{OutputColumns, prefixed, renamed};
 pub(crate) use commit::{Committer, Finished};
 pub use folder::{Folder, Mode};
 pub(crate) use merge::{Patch, merge};

@@ -6,7 +6,7 @@ use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use parquet::basic::Compression as Codec;
 
 use super::{
-    columns::{OutputColumns, keep_rows},
+    columns::{OutputColumns, keep_rows, renamed},
     parquet::ParquetOutput,
     text::TextOutput,
 };
@@ -90,8 +90,7 @@ impl Sink {
             Outputs::Unknown => Err(internal("outputs are not known")),
             Outputs::Documents(lines) => self.write_documents(scored, lines),
             Outputs::Columns(batch) => {
-                let outputs = batch.clone().with_schema(self.columns.outputs.clone());
-                let outputs = outputs.map_err(internal)?;
+                let outputs = renamed(batch, &self.columns.outputs)?;
                 if self.plan.splice {
                     self.write_spliced(scored, &outputs)
                 } else {

@@ -37,7 +37,8 @@ def to_arrow(result, rows, arrow):
     if pandas and isinstance(result, (pandas.DataFrame, pandas.Series)):
         result = in_batch_order(result, rows, pandas)
         if isinstance(result, pandas.Series):
-            result = result.to_frame("prediction" if result.name is None else result.name)
+            # Its name is most often that of the column that it was computed from.
+            result = result.to_frame("prediction")
         halves = {name: "float32" for name, kind in result.dtypes.items() if kind == "float16"}
         result = result.astype(halves) if halves else result
         return arrow.Table.from_pandas(result, preserve_index=False, nthreads=1)

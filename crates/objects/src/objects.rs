@@ -74,7 +74,7 @@ impl Objects {
     }
 
     /// The files that `given` stands for: files, folders, globs (`*`, `?`, `[a-z]`, `**`), `s3://`
-    /// objects, prefixes and globs, and SageMaker manifests. They come in the order given, those of
+    /// objects, prefixes and globs, and `SageMaker` manifests. They come in the order given, those of
     /// one argument sorted by relative name (those of a manifest in its order). A file given twice
     /// comes once. It is an error if an argument stands for nothing, or if two files would get the
     /// same relative name.
@@ -153,15 +153,15 @@ impl Objects {
             }
             Location::S3 { bucket, key } => {
                 let prefix = inputs::folder_key(key);
-                let mut listed = Vec::new();
-                self.remote()?.list(bucket, &prefix, &mut |file| {
-                    let relative = file.key.strip_prefix(&prefix).unwrap_or_default().to_owned();
-                    if !relative.is_empty() {
-                        let location = Location::S3 { bucket: bucket.clone(), key: file.key };
-                        listed.push(Listed { location, relative, size: file.size });
-                    }
-                    Ok(())
-                })?;
+                let files = self.remote()?.list(bucket, &prefix, &|_| true)?;
+                let mut listed: Vec<Listed> = files
+                    .into_iter()
+                    .map(|file| Listed {
+                        relative: file.key.strip_prefix(&prefix).unwrap_or(&file.key).to_owned(),
+                        location: Location::S3 { bucket: bucket.clone(), key: file.key },
+                        size: file.size,
+                    })
+                    .collect();
                 listed.sort_by(|a, b| a.relative.cmp(&b.relative));
                 Ok(listed)
             }
@@ -288,4 +288,21 @@ fn check_unchanged(input: &Input, path: &Path) -> Result<(), ObjectsError> {
 /// Whether `error` says that a path is not there.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_work_starts_nothing_for_s3() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = Objects::new();
+        let place = Location::Local(dir.path().join("x"));
+        objects.write(&place, b"x").unwrap();
+        let given = [dir.path().display().to_string()];
+        let found = objects.inputs(&given, &InputOptions::default()).unwrap();
+        objects.fetch(&found[0], dir.path()).unwrap();
+        assert!(objects.0.remote.lock().unwrap().is_none());
+    }
 }

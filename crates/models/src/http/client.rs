@@ -72,9 +72,10 @@ pub(super) enum ClientError {
 }
 
 impl Client {
-    /// A client for servers at `loopback` or elsewhere. Loopback servers are reached without a
-    /// proxy, and are not asked to compress.
-    pub(super) fn new(loopback: bool, answer_limit: usize) -> Result<Self, ClientError> {
+    /// A client for the server at `url`, `None` for copies of a command. A loopback server is
+    /// reached without a proxy and not asked to compress; the system's certificates are only read
+    /// for `https`.
+    pub(super) fn new(url: Option<&Url>, answer_limit: usize) -> Result<Self, ClientError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(2)))
             .thread_name("http-model")
@@ -83,8 +84,9 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("bessemer/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
+            .tls_built_in_root_certs(url.is_some_and(|url| url.scheme() == "https"))
             .pool_idle_timeout(IDLE);
-        if loopback {
+        if url.is_none_or(is_loopback) {
             let identity = HeaderValue::from_static("identity");
             builder = builder
                 .no_proxy()
@@ -136,13 +138,21 @@ impl Drop for Client {
 }
 
 /// Whether `url` names this machine itself.
-pub(super) fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
         None => false,
     }
+}
+
+/// `url` for messages: without a password.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for addresses that can't have one.
+    let _ = url.set_password(None);
+    url.into()
 }
 
 /// Reads the body, `limit` bytes at most; of an error no more than [`ERROR_BODY`].
@@ -216,5 +226,11 @@ mod tests {
         for url in ["http://example.com", "http://10.0.0.1", "http://localhost.example.com"] {
             assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let url = Url::parse("https://me:secret@example.com/x").unwrap();
+        assert_eq!(shown(&url), "https://me@example.com/x");
     }
 }

@@ -22,7 +22,7 @@ use super::{
     BatchStrategy, ContentType, HttpOptions, OpenError, Target,
     answer::AnswerReader,
     body,
-    client::{Client, Reply, SendError, is_loopback},
+    client::{Client, Reply, SendError, shown},
     failure,
     open::{call_headers, invocations, reach, serve},
     parameters::Settings,
@@ -62,12 +62,12 @@ impl HttpModel {
     /// copy is ready then; the others join while calls are made.
     pub fn open(options: &HttpOptions) -> Result<Self, OpenError> {
         let headers = call_headers(options)?;
-        let loopback = match &options.target {
-            Target::Endpoint(url) => is_loopback(url),
-            Target::Serve { .. } => true,
+        let endpoint = match &options.target {
+            Target::Endpoint(url) => Some(url),
+            Target::Serve { .. } => None,
         };
         let limit = options.memory.map_or(ANSWER.0, |all| (all / 4).clamp(ANSWER.1, ANSWER.0));
-        let client = Arc::new(Client::new(loopback, limit as usize)?);
+        let client = Arc::new(Client::new(endpoint, limit as usize)?);
         let (server, asked, copies) = match &options.target {
             Target::Endpoint(url) => {
                 let asked = reach(&client, url, options.ping_timeout)?;
@@ -133,7 +133,8 @@ impl HttpModel {
     /// Sends `body` to the least busy copy. If that one is gone before anything was sent, the
     /// records are not to blame, so another copy gets them.
     fn post_to_copy(&self, pool: &Pool, body: &Bytes) -> Result<Reply, CallError> {
-        for handover in 1.. {
+        let mut handovers = 0;
+        loop {
             let lease = pool.lease().map_err(|error| no_copy(&error))?;
             let error = match self.post(lease.url(), body) {
                 Ok(reply) => {
@@ -144,11 +145,12 @@ impl HttpModel {
             };
             let aftermath = lease.aftermath(&error);
             let unsent = matches!(error, SendError::Connect(_));
-            if !(unsent && matches!(aftermath, Aftermath::Ended { .. }) && handover < HANDOVERS) {
+            let ended = matches!(aftermath, Aftermath::Ended { .. });
+            if !unsent || !ended || handovers == HANDOVERS {
                 return Err(copy_failure(&error, aftermath, &lease));
             }
+            handovers += 1;
         }
-        unreachable!("the loop ends by returning")
     }
 }
 
@@ -170,7 +172,7 @@ impl Model for HttpModel {
         let reply = match &self.server {
             Server::Endpoint { invocations } => self
                 .post(invocations, &body)
-                .map_err(|error| failure::of_send_error(&error, invocations.as_str()))?,
+                .map_err(|error| failure::of_send_error(&error, &shown(invocations)))?,
             Server::Copies(pool) => self.post_to_copy(pool, &body)?,
         };
         if !reply.status.is_success() {
@@ -191,7 +193,7 @@ fn no_copy(error: &NoCopy) -> CallError {
 
 /// The failure of a call to a copy, with what became of the copy.
 fn copy_failure(error: &SendError, aftermath: Aftermath, lease: &Lease<'_>) -> CallError {
-    let mut failure = failure::of_send_error(error, lease.url().as_str());
+    let mut failure = failure::of_send_error(error, &shown(lease.url()));
     if failure.kind == CallErrorKind::Unreachable {
         failure.kind = CallErrorKind::Transient; // the copy is ours: it comes back
     }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     BatchStrategy, HttpOptions,
-    client::{Client, ClientError, SendError},
+    client::{Client, ClientError, SendError, shown},
     failure,
     parameters::ExecutionParameters,
     serve::{Command, PING, Pool, StartError, at, copies_that_fit},
@@ -137,12 +137,12 @@ pub(super) fn reach(
             Ok(reply) => failure::message(&reply),
             Err(SendError::Timeout(_)) => "nothing".to_owned(),
             Err(error) if since.elapsed() >= REFUSED.min(patience) => {
-                return Err(OpenError::Unreachable { url: ping.into(), cause: error.to_string() });
+                return Err(OpenError::Unreachable { url: shown(&ping), cause: error.to_string() });
             }
             Err(error) => error.to_string(),
         };
         if since.elapsed() >= patience {
-            return Err(OpenError::NotReady { url: ping.into(), waited: patience, last });
+            return Err(OpenError::NotReady { url: shown(&ping), waited: patience, last });
         }
         thread::sleep(PAUSE);
     }

@@ -223,7 +223,10 @@ mod tests {
 
     use super::*;
 
-    fn plan(outputs: &[(&str, TensorElementType, &[i64], Option<&[&str]>)]) -> Outputs {
+    type Declared =
+        (&'static str, TensorElementType, &'static [i64], Option<&'static [&'static str]>);
+
+    fn plan(outputs: &[Declared]) -> Outputs {
         let mut declared = Vec::new();
         let mut outlets = Vec::new();
         for (name, ty, shape, labels) in outputs {

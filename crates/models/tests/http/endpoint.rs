@@ -256,6 +256,17 @@ fn nobody_at_the_address_is_an_error_at_once() {
 }
 
 #[test]
+fn https_to_a_plain_server_is_an_error() {
+    let server = Server::start(&[]);
+    let mut options = server.options("");
+    let url = format!("https://localhost:{}", server.port).parse().unwrap();
+    options.target = bessemer_models::http::Target::Endpoint(url);
+    options.ping_timeout = Duration::from_millis(200);
+    let error = HttpModel::open(&options).unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Unreachable, "{error}");
+}
+
+#[test]
 fn a_server_without_ping_is_taken_for_ready_and_one_that_is_not_ready_waited_for() {
     let server = Server::start(&[("PING_STATUS", "404")]);
     assert_eq!(call(&server.open(), &["1"]).unwrap(), ["2"]);

@@ -1,4 +1,4 @@
-//! SageMaker manifests: `[{"prefix": "s3://bucket/folder/"}, "a.parquet", "b/c.parquet"]`.
+//! Manifests of `SageMaker`: `[{"prefix": "s3://bucket/folder/"}, "a.parquet", "b/c.parquet"]`.
 //!
 //! A manifest is told by its content, since a `.json` or `.manifest` file is more often data. It is
 //! not trusted: what it names stays below its prefix.
@@ -7,7 +7,7 @@ use std::fs;
 
 use serde::Deserialize;
 
-use super::{Found, Input, local_file, s3_file};
+use super::find::{Found, Input, local_file, s3_file};
 use crate::{error::ObjectsError, location::Location, objects::Objects, relative};
 
 /// The longest manifest that is read, in bytes.
@@ -39,8 +39,8 @@ struct Prefix {
 
 /// Reads `input` as a manifest; `None` if it is something else.
 pub(super) fn read(objects: &Objects, input: &Input) -> Result<Option<Manifest>, ObjectsError> {
-    let name = input.relative.to_ascii_lowercase();
-    if !name.ends_with(".json") && !name.ends_with(".manifest") {
+    let extension = input.relative.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+    if !matches!(extension.as_deref(), Some("json" | "manifest")) {
         return Ok(None);
     }
     let head = objects.read_head(input, LOOKED_AT)?;
@@ -128,7 +128,7 @@ impl Manifest {
         Ok(inputs)
     }
 
-    /// As with SageMaker, prefix and entry are put together with nothing between them.
+    /// As with `SageMaker`, prefix and entry are put together with nothing between them.
     fn s3_files(&self, objects: &Objects) -> Result<Vec<Input>, ObjectsError> {
         let Location::S3 { bucket, .. } = Location::parse(&self.prefix)? else { return Ok(vec![]) };
         let mut keys = Vec::with_capacity(self.entries.len());

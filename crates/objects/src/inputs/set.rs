@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use super::Input;
+use super::find::Input;
 use crate::{error::ObjectsError, location::Location};
 
 /// Keeps each file once and sees to it that no two outputs would have the same place.

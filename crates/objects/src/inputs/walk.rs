@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Input, InputOptions, Pattern, local_version, pattern::Progress};
+use super::{
+    find::{Input, InputOptions, local_version},
+    pattern::{Pattern, Progress},
+};
 use crate::{error::ObjectsError, location::Location};
 
 /// A folder's identity, whatever its name.
@@ -64,7 +67,8 @@ impl Walk<'_> {
         }
         let metadata =
             fs::metadata(path).map_err(|source| ObjectsError::io("read", path, source))?;
-        if !metadata.is_dir() && !(metadata.is_file() && at.is_complete()) {
+        let taken = metadata.is_file() && at.is_complete();
+        if !metadata.is_dir() && !taken {
             return Ok(());
         }
         let name = name.to_str().ok_or_else(|| {

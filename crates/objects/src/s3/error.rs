@@ -34,6 +34,8 @@ pub(super) fn translate(
         return fail(ObjectsErrorKind::Invalid, "the bucket is in another region".to_owned())
             .with_hint("set AWS_REGION to the bucket's region");
     }
+    // A failed listing comes without a kind of its own.
+    let status = between(&answer, "status code: ", " ").unwrap_or_default();
     if matches!(error, Error::NotFound { .. }) {
         return fail(ObjectsErrorKind::NotFound, "it is not there".to_owned());
     }
@@ -41,7 +43,7 @@ pub(super) fn translate(
         return ObjectsError::changed(format!("{what}: it changed after the inputs were listed"))
             .with_hint("run again when nothing writes to it");
     }
-    if is_denied(error, code) {
+    if is_denied(error, status, code) {
         return fail(ObjectsErrorKind::Denied, format!("{store} refused it: {}", reason(error)))
             .with_hint(denied_hint(code));
     }
@@ -77,9 +79,11 @@ pub(super) fn reason(error: &Error) -> String {
     innermost.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-fn is_denied(error: &Error, code: &str) -> bool {
+fn is_denied(error: &Error, status: &str, code: &str) -> bool {
     let by_status = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
-    by_status || matches!(code, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
+    by_status
+        || matches!(status, "401" | "403")
+        || matches!(code, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
 }
 
 fn denied_hint(code: &str) -> &'static str {

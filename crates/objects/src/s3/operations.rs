@@ -6,7 +6,7 @@ use std::ops::Range;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 
-use super::{Remote, RemoteFile};
+use super::remote::{Bucket, Remote, RemoteFile};
 use crate::{durable, error::ObjectsError, inputs::folder_key};
 
 /// Requests for single objects that are under way at once.
@@ -18,12 +18,7 @@ impl Remote {
     /// The object at `key`; `None` if it is not there.
     pub(crate) fn head(&self, bucket: &str, key: &str) -> Result<Option<RemoteFile>, ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
-        match self.block_on(store.control.head(&path)) {
-            Ok(meta) => Ok(Some(RemoteFile::new(meta))),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failure("look for", bucket, key, error)),
-        }
+        self.block_on(self.look(&store, key))
     }
 
     /// The object at `key`, which has to be there.
@@ -47,48 +42,63 @@ impl Remote {
             return Ok(Vec::new());
         }
         let store = &self.bucket(bucket)?;
-        let look = |key: &String| {
-            let (key, path) = (key.clone(), self.path(bucket, key));
-            async move {
-                match store.control.head(&path?).await {
-                    Ok(meta) => Ok(Some(RemoteFile::new(meta))),
-                    Err(Error::NotFound { .. }) => Ok(None),
-                    Err(error) => Err(self.failure("look for", bucket, &key, error)),
-                }
-            }
-        };
-        self.block_on(stream::iter(keys.iter().map(look)).buffered(LOOKED_AT_ONCE).try_collect())
+        let looks = stream::iter(keys.iter().map(|key| self.look(store, key)));
+        self.block_on(looks.buffered(LOOKED_AT_ONCE).try_collect())
     }
 
-    /// Calls `each` for every object whose key begins with `prefix`, which is empty or ends with `/`.
+    async fn look(&self, store: &Bucket, key: &str) -> Result<Option<RemoteFile>, ObjectsError> {
+        let path = path_of(&store.name, key)?;
+        let error = match store.control.head(&path).await {
+            Ok(meta) => return Ok(Some(RemoteFile::new(meta))),
+            Err(Error::NotFound { .. }) => return Ok(None),
+            // The answer to a HEAD has no body that says why.
+            Err(refused @ Error::PermissionDenied { .. }) => {
+                store.control.get_range(&path, 0..1).await.err().unwrap_or(refused)
+            }
+            Err(error) => error,
+        };
+        Err(self.failure("look for", &store.name, key, &error))
+    }
+
+    /// The objects whose keys begin with `prefix`, which is empty or ends with `/`, and of whose
+    /// names below it `takes` says yes; in no particular order.
     pub(crate) fn list(
         &self,
         bucket: &str,
         prefix: &str,
-        each: &mut dyn FnMut(RemoteFile) -> Result<(), ObjectsError>,
-    ) -> Result<(), ObjectsError> {
+        takes: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<RemoteFile>, ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, prefix)?;
+        let path = path_of(bucket, prefix)?;
+        let (mut files, mut empty) = (Vec::new(), Vec::new());
         self.block_on(async {
             let mut objects = store.control.list(Some(&path));
             while let Some(found) = objects.next().await {
-                let meta = found.map_err(|error| self.list_failure(bucket, prefix, error))?;
-                // The prefix itself may be an object that marks a folder.
-                if meta.location != path {
-                    each(RemoteFile::new(meta))?;
+                let file = RemoteFile::new(
+                    found.map_err(|error| self.list_failure(bucket, prefix, &error))?,
+                );
+                // The prefix itself may be an object, too.
+                if file.key.strip_prefix(prefix).is_some_and(|name| !name.is_empty() && takes(name))
+                {
+                    if file.size == 0 { empty.push(file) } else { files.push(file) }
                 }
             }
             Ok(())
-        })
+        })?;
+        // The console marks a folder by an empty object `folder/`. Its slash does not survive
+        // listing, but asked for without it, it is not there.
+        let keys: Vec<String> = empty.iter().map(|file| file.key.clone()).collect();
+        files.extend(self.head_many(bucket, &keys)?.into_iter().flatten());
+        Ok(files)
     }
 
     /// The names directly in a folder, sorted.
     pub(crate) fn names_in(&self, bucket: &str, folder: &str) -> Result<Vec<String>, ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, folder)?;
+        let path = path_of(bucket, folder)?;
         let found = self
             .block_on(store.control.list_with_delimiter(Some(&path)))
-            .map_err(|error| self.list_failure(bucket, folder, error))?;
+            .map_err(|error| self.list_failure(bucket, folder, &error))?;
         let objects = found.objects.into_iter().map(|meta| meta.location);
         let paths = found.common_prefixes.into_iter().chain(objects);
         let mut names: Vec<String> =
@@ -103,25 +113,27 @@ impl Remote {
             return Ok(true);
         }
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, &folder_key(key))?;
+        let path = path_of(bucket, &folder_key(key))?;
         let first = self.block_on(store.control.list(Some(&path)).next()).transpose();
-        Ok(first.map_err(|error| self.list_failure(bucket, key, error))?.is_some())
+        Ok(first.map_err(|error| self.list_failure(bucket, key, &error))?.is_some())
     }
 
     /// The whole of a small object; `None` if it is not there.
     pub(crate) fn read(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
-        let content = self.block_on(async { store.control.get(&path).await?.bytes().await });
+        let path = path_of(bucket, key)?;
+        // Looking first tells within seconds that the store is down. Only a GET's answer tells a
+        // missing bucket from a missing object.
+        let client = if self.head(bucket, key)?.is_some() { &store.data } else { &store.control };
+        let content = self.block_on(async { client.get(&path).await?.bytes().await });
         match content {
             Ok(content) => Ok(Some(content.into())),
             Err(error) => {
                 let missing = matches!(error, Error::NotFound { .. });
-                // A missing object is an answer, a missing bucket is a mistake.
                 if missing && !error.to_string().contains("NoSuchBucket") {
                     return Ok(None);
                 }
-                Err(self.failure("read", bucket, key, error))
+                Err(self.failure("read", bucket, key, &error))
             }
         }
     }
@@ -137,9 +149,9 @@ impl Remote {
             return Ok(Vec::new());
         }
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
+        let path = path_of(bucket, key)?;
         let content = self.block_on(store.control.get_range(&path, range));
-        content.map(Into::into).map_err(|error| self.failure("read", bucket, key, error))
+        content.map(Into::into).map_err(|error| self.failure("read", bucket, key, &error))
     }
 
     /// Writes a small object.
@@ -150,10 +162,10 @@ impl Remote {
         content: &[u8],
     ) -> Result<(), ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
+        let path = path_of(bucket, key)?;
         let payload = PutPayload::from(content.to_vec());
         let written = self.block_on(store.data.put(&path, payload));
-        written.map(drop).map_err(|error| self.failure("write", bucket, key, error))
+        written.map(drop).map_err(|error| self.failure("write", bucket, key, &error))
     }
 
     /// Removes objects; those that are not there are removed already.
@@ -161,7 +173,7 @@ impl Remote {
         let store = self.bucket(bucket)?;
         let mut paths = Vec::with_capacity(keys.len());
         for key in keys {
-            paths.push(Ok(self.path(bucket, key)?));
+            paths.push(Ok(path_of(bucket, key)?));
         }
         let removed = store.data.delete_stream(stream::iter(paths).boxed());
         let removed = self.block_on(removed.try_for_each(|_| std::future::ready(Ok(()))));
@@ -169,7 +181,7 @@ impl Remote {
             Err(Error::NotFound { .. }) if keys.len() == 1 => Ok(()),
             Err(error) => {
                 let key = keys.first().map_or("", String::as_str);
-                Err(self.failure("remove", bucket, key, error))
+                Err(self.failure("remove", bucket, key, &error))
             }
             Ok(()) => Ok(()),
         }
@@ -184,24 +196,17 @@ impl Remote {
         let object = self.head_existing(bucket, key)?;
         if bucket == to_bucket && object.size <= COPIED_BY_SERVER {
             let store = self.bucket(bucket)?;
-            let (from, to) = (self.path(bucket, key)?, self.path(bucket, to_key)?);
+            let (from, to) = (path_of(bucket, key)?, path_of(bucket, to_key)?);
             let copied = self.block_on(store.data.copy(&from, &to));
-            return copied.map_err(|error| self.failure("copy", bucket, key, error));
+            return copied.map_err(|error| self.failure("copy", bucket, key, &error));
         }
         let temp = durable::temp_in(&std::env::temp_dir())?;
         self.download(bucket, key, &object.version, object.size, temp.as_file())?;
         self.upload(temp.path(), to_bucket, to_key)
     }
 
-    pub(super) fn path(&self, bucket: &str, key: &str) -> Result<Path, ObjectsError> {
-        Path::parse(key).map_err(|_| {
-            let key = key.escape_debug();
-            ObjectsError::invalid(format!("use the key of `s3://{bucket}/{key}`: it has an empty component, `.`, `..` or a control character"))
-        })
-    }
-
-    fn list_failure(&self, bucket: &str, prefix: &str, error: Error) -> ObjectsError {
-        if let Error::InvalidPath { source } = &error {
+    fn list_failure(&self, bucket: &str, prefix: &str, error: &Error) -> ObjectsError {
+        if let Error::InvalidPath { source } = error {
             let message = format!(
                 "list `s3://{bucket}/{prefix}`: a key in it can't be a file's name: {source}"
             );
@@ -217,4 +222,15 @@ impl RemoteFile {
         let version = meta.e_tag.unwrap_or_else(|| format!("{}-{changed}", meta.size));
         Self { key: meta.location.into(), size: meta.size, version }
     }
+}
+
+/// The key as the store's client wants it.
+pub(super) fn path_of(bucket: &str, key: &str) -> Result<Path, ObjectsError> {
+    Path::parse(key).map_err(|_| {
+        ObjectsError::invalid(format!(
+            "use the key of `s3://{bucket}/{}`: it has an empty component, `.`, `..` or a control \
+             character",
+            key.escape_debug()
+        ))
+    })
 }

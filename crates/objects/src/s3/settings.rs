@@ -276,7 +276,7 @@ mod tests {
         let dev = load(&[("HOME", home), ("AWS_PROFILE", "dev")]).unwrap();
         assert_eq!(dev.get(Key::AccessKeyId).unwrap(), "DEV");
         assert_eq!(dev.get(Key::Region).unwrap(), "eu-central-1");
-        let error = load(&[("HOME", home), ("AWS_PROFILE", "dve")]).unwrap_err();
+        let error = load(&[("HOME", home), ("AWS_PROFILE", "devv")]).unwrap_err();
         assert_eq!(error.hint(), Some("the nearest name there is `dev`"));
         let login = load(&[("HOME", home), ("AWS_PROFILE", "login")]).unwrap();
         assert!(login.must_look_for_credentials());

@@ -9,7 +9,10 @@ use object_store::{
 };
 use tokio::task::JoinSet;
 
-use super::{Bucket, Remote};
+use super::{
+    operations::path_of,
+    remote::{Bucket, Remote},
+};
 use crate::error::{ObjectsError, ObjectsErrorKind};
 
 /// Bytes of a part.
@@ -49,8 +52,9 @@ impl Remote {
         file: &File,
     ) -> Result<(), ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
-        let etag = version.ends_with('"').then_some(version);
+        let path = path_of(bucket, key)?;
+        // A weak etag (`W/"…"`) matches nothing.
+        let etag = version.starts_with('"').then_some(version);
         let download = Download { bucket: &store, key, path, etag, size, file };
         let parts = stream::iter(parts_of(size, PART)).map(|range| download.part(range));
         let done = self.block_on(parts.buffer_unordered(PARTS_AT_ONCE).try_collect::<()>());
@@ -60,7 +64,7 @@ impl Remote {
     fn part_failure(&self, download: &Download<'_>, failure: PartFailure) -> ObjectsError {
         let (bucket, key) = (&download.bucket.name, download.key);
         match failure {
-            PartFailure::Store(error) => self.failure("download", bucket, key, error),
+            PartFailure::Store(error) => self.failure("download", bucket, key, &error),
             PartFailure::Disk(error) => {
                 let what = format!("s3://{bucket}/{key}");
                 ObjectsError::io("write the download of", Path::new(&what), error)
@@ -77,12 +81,12 @@ impl Remote {
     /// Makes the object `key` of the content of `local`. It appears whole or not at all.
     pub(crate) fn upload(&self, local: &Path, bucket: &str, key: &str) -> Result<(), ObjectsError> {
         let store = self.bucket(bucket)?;
-        let path = self.path(bucket, key)?;
+        let path = path_of(bucket, key)?;
         let unreadable = |source| ObjectsError::io("read", local, source);
         let file = File::open(local).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let failed = |failure| match failure {
-            PartFailure::Store(error) => self.failure("upload to", bucket, key, error),
+            PartFailure::Store(error) => self.failure("upload to", bucket, key, &error),
             PartFailure::Disk(error) => ObjectsError::io("read", local, error),
             PartFailure::Changed => {
                 let message = format!("upload `{}`: it is still being written", local.display());

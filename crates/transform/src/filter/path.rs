@@ -140,7 +140,7 @@ struct Parser<'a> {
     rest: &'a str,
 }
 
-impl<'a> Parser<'a> {
+impl Parser<'_> {
     fn error(&self, problem: &str) -> FilterParseError {
         let used = &self.text[..self.text.len() - self.rest.len()];
         let (text, problem) = (self.text.to_owned(), problem.to_owned());
@@ -209,9 +209,8 @@ impl<'a> Parser<'a> {
     /// A name in quotes; a backslash keeps the character after it.
     fn quoted_name(&mut self) -> Result<String, FilterParseError> {
         let mut characters = self.rest.char_indices();
-        let quote = match characters.next() {
-            Some((_, quote @ ('\'' | '"'))) => quote,
-            _ => return Err(self.error("expected a quoted name")),
+        let Some((_, quote @ ('\'' | '"'))) = characters.next() else {
+            return Err(self.error("expected a quoted name"));
         };
         let mut name = String::new();
         while let Some((at, character)) = characters.next() {

@@ -94,10 +94,6 @@ impl TextColumns {
         self.columns.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.columns.len()
-    }
-
     /// `"name":value,"name":value` of one row.
     pub(crate) fn write_members(&self, row: usize, out: &mut Vec<u8>) {
         for (index, column) in self.columns.iter().enumerate() {

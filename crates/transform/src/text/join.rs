@@ -129,7 +129,7 @@ pub fn join_csv(
             }
         };
         out.resize(out.len() + columns.saturating_sub(cells), b',');
-        if added.len() > 0 {
+        if !added.is_empty() {
             out.push(b',');
         }
         added.write_cells(row, out);

@@ -50,11 +50,15 @@ impl JsonReader {
         if let [only] = values[..] {
             let entries = entries(only);
             let found = entries.as_ref().map_or(1, Vec::len);
-            let as_document = records != 1 || self.shape_of_one(said) == Shape::Document;
+            let seen = self.seen();
+            let as_document = records != 1 || seen.unwrap_or(said) == Shape::Document;
             match entries {
                 Some(entries) if as_document && found == records => {
                     self.remember(Shape::Document, records);
                     return Ok(answers(&entries));
+                }
+                Some(_) if as_document && (found == 0 || seen == Some(Shape::Document)) => {
+                    return Err(ReadError::WrongCount { found });
                 }
                 _ if records != 1 => return Err(ReadError::WrongCount { found }),
                 _ => {}
@@ -67,11 +71,12 @@ impl JsonReader {
         Ok(answers(&values))
     }
 
-    fn shape_of_one(&self, said: Shape) -> Shape {
+    /// The shape of the blocks of several records so far.
+    fn seen(&self) -> Option<Shape> {
         match self.seen.load(Ordering::Relaxed) {
-            1 => Shape::ValueARecord,
-            2 => Shape::Document,
-            _ => said,
+            1 => Some(Shape::ValueARecord),
+            2 => Some(Shape::Document),
+            _ => None,
         }
     }
 
@@ -174,6 +179,12 @@ mod tests {
         assert_eq!(document(&reader, "[0.5]", 1).unwrap(), ["[0.5]"]);
         lines(&reader, "[1,2]", 2).unwrap();
         assert_eq!(lines(&reader, "[0.5]", 1).unwrap(), ["0.5"]);
+        let wrong = |text| document(&reader, text, 1).unwrap_err();
+        assert_eq!(wrong("[]"), ReadError::WrongCount { found: 0 });
+        assert_eq!(wrong("[1,2]"), ReadError::WrongCount { found: 2 });
+        let fresh = JsonReader::default();
+        assert_eq!(document(&fresh, "[]", 1), Err(ReadError::WrongCount { found: 0 }));
+        assert_eq!(lines(&fresh, "[]", 1).unwrap(), ["[]"]);
     }
 
     #[test]

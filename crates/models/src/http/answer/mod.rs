@@ -75,9 +75,12 @@ impl AnswerReader {
 
     /// Lines as JSON strings; the whole body when a request holds one record.
     fn text(&self, text: &str, records: usize) -> Result<Lines, ReadError> {
+        let single = self.strategy == BatchStrategy::Single;
+        if text.is_empty() && !single {
+            return Err(ReadError::WrongCount { found: 0 });
+        }
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        let single = self.strategy == BatchStrategy::Single;
         let mut answers = LinesBuilder::default();
         let lines: Vec<&str> = if single {
             vec![text]
@@ -178,6 +181,11 @@ mod tests {
     fn one_records_text_may_have_several_lines() {
         let reader = AnswerReader::new(ContentType::Text, BatchStrategy::Single);
         assert_eq!(read_with(&reader, None, b"a\nb\n", 1).unwrap(), ["\"a\\nb\""]);
+        assert_eq!(read_with(&reader, None, b"", 1).unwrap(), ["\"\""]);
+        let several = multi(ContentType::Text);
+        assert_eq!(read_with(&several, None, b"\n", 1).unwrap(), ["\"\""]);
+        assert!(read_with(&several, None, b"", 1).is_err());
+        assert!(read_with(&several, None, b"a\nb\n", 1).is_err());
     }
 
     #[test]

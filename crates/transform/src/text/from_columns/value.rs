@@ -198,7 +198,7 @@ impl Typed {
             Self::LargeText(array) => write_string(array.value(row).as_bytes(), out),
             Self::Bytes(array) => write_string(STANDARD.encode(array.value(row)).as_bytes(), out),
             Self::FixedBytes(array) => {
-                write_string(STANDARD.encode(array.value(row)).as_bytes(), out)
+                write_string(STANDARD.encode(array.value(row)).as_bytes(), out);
             }
             Self::Decimal(array) => out.extend_from_slice(array.value(row).as_bytes()),
             Self::List { items, ends } => {
@@ -250,7 +250,7 @@ impl Typed {
             Self::LargeText(array) => write_cell(array.value(row).as_bytes(), out),
             Self::Bytes(array) => write_cell(STANDARD.encode(array.value(row)).as_bytes(), out),
             Self::FixedBytes(array) => {
-                write_cell(STANDARD.encode(array.value(row)).as_bytes(), out)
+                write_cell(STANDARD.encode(array.value(row)).as_bytes(), out);
             }
             Self::List { .. } | Self::Struct(_) | Self::Map { .. } => {
                 let mut json = Vec::new();

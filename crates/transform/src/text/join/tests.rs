@@ -8,9 +8,10 @@ use super::*;
 use crate::text::csv;
 
 fn outputs(rows: usize) -> RecordBatch {
-    let scores =
-        Float64Array::from_iter((0..rows).map(|row| (row % 3 != 2).then_some(row as f64 + 0.5)));
-    let labels = StringArray::from_iter((0..rows).map(|row| (row % 3 != 2).then_some("a,b")));
+    let given = |row: usize| row % 3 != 2;
+    let scores: Float64Array =
+        (0..rows).map(|row| given(row).then_some(row as f64 + 0.5)).collect();
+    let labels: StringArray = (0..rows).map(|row| given(row).then_some("a,b")).collect();
     RecordBatch::try_from_iter_with_nullable([
         ("score", Arc::new(scores) as _, true),
         ("label", Arc::new(labels) as _, true),

@@ -39,8 +39,9 @@ fn infer_json(sample: &Lines) -> Schema {
         // Broken records are rejected when they are read.
         let Some(guess) = Guess::of_record(record) else { continue };
         match (&all, &guess) {
-            (Guess::Null, _) | (Guess::Members(_), Guess::Members(_)) => all = all.merge(guess),
-            (Guess::Places(_), Guess::Places(_)) => all = all.merge(guess),
+            (Guess::Null, _)
+            | (Guess::Members(_), Guess::Members(_))
+            | (Guess::Places(_), Guess::Places(_)) => all = all.merge(guess),
             // Records of another shape than the first cannot be read together with it.
             _ => {}
         }

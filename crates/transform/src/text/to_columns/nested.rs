@@ -18,16 +18,16 @@ use crate::text::json::Scanner;
 pub(super) struct Items {
     data_type: DataType,
     item: FieldRef,
-    items: Box<dyn Cells>,
+    values: Box<dyn Cells>,
     ends: Vec<usize>,
     nulls: NullBufferBuilder,
 }
 
 impl Items {
     pub(super) fn new(data_type: &DataType, item: &FieldRef, capacity: usize) -> Self {
-        let items = column_of(item.data_type(), capacity);
+        let values = column_of(item.data_type(), capacity);
         let nulls = NullBufferBuilder::new(capacity);
-        Self { data_type: data_type.clone(), item: Arc::clone(item), items, ends: vec![0], nulls }
+        Self { data_type: data_type.clone(), item: Arc::clone(item), values, ends: vec![0], nulls }
     }
 
     /// Items in every list, if the type says so.
@@ -48,13 +48,13 @@ impl Cells for Items {
         if json.peek() != Some(b'[') {
             return Err(CellError::Type);
         }
-        let before = self.items.len();
+        let before = self.values.len();
         json.open_array()?;
         let mut first = true;
         while json.next_element(&mut first)? {
-            push_nullable(self.items.as_mut(), json, self.item.is_nullable())?;
+            push_nullable(self.values.as_mut(), json, self.item.is_nullable())?;
         }
-        let end = self.items.len();
+        let end = self.values.len();
         let fits = match self.data_type {
             DataType::FixedSizeList(..) => Some(end - before) == self.fixed_size(),
             DataType::LargeList(_) => true,
@@ -74,9 +74,9 @@ impl Cells for Items {
 
     fn push_null(&mut self) {
         for _ in 0..self.fixed_size().unwrap_or(0) {
-            self.items.push_null();
+            self.values.push_null();
         }
-        self.ends.push(self.items.len());
+        self.ends.push(self.values.len());
         self.nulls.append_null();
     }
 
@@ -86,7 +86,7 @@ impl Cells for Items {
 
     fn truncate(&mut self, len: usize) {
         self.ends.truncate(len + 1);
-        self.items.truncate(self.ends.last().copied().unwrap_or(0));
+        self.values.truncate(self.ends.last().copied().unwrap_or(0));
         self.nulls.truncate(len);
     }
 
@@ -95,7 +95,7 @@ impl Cells for Items {
         let len = self.len();
         match self.data_type {
             DataType::FixedSizeList(_, size) => {
-                let items = self.items.finish();
+                let items = self.values.finish();
                 let item = typed(&self.item, &items);
                 let array = FixedSizeListArray::try_new_with_length(item, size, items, nulls, len);
                 Arc::new(array.expect("every list has the size of its type"))
@@ -103,13 +103,13 @@ impl Cells for Items {
             DataType::LargeList(_) => {
                 let offsets: Vec<i64> = self.offsets().map(|end| end as i64).collect();
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                let items = self.items.finish();
+                let items = self.values.finish();
                 Arc::new(LargeListArray::new(typed(&self.item, &items), offsets, items, nulls))
             }
             _ => {
                 let offsets: Vec<i32> = self.offsets().map(|end| end as i32).collect();
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                let items = self.items.finish();
+                let items = self.values.finish();
                 Arc::new(ListArray::new(typed(&self.item, &items), offsets, items, nulls))
             }
         }
@@ -200,8 +200,7 @@ impl Cells for Members {
         if self.fields.is_empty() {
             return Arc::new(StructArray::new_empty_fields(self.len, nulls));
         }
-        let columns: Vec<ArrayRef> =
-            self.columns.into_iter().map(|column| column.finish()).collect();
+        let columns: Vec<ArrayRef> = self.columns.into_iter().map(Cells::finish).collect();
         let fields = self.fields.iter().zip(&columns).map(|(field, column)| typed(field, column));
         Arc::new(StructArray::new(fields.collect(), columns, nulls))
     }

@@ -135,9 +135,10 @@ impl<'l> Rows<'l> {
         let read = match json.peek() {
             Some(b'{') => self.read_object(&mut json),
             Some(b'[') => self.read_array(&mut json),
-            _ => json.skip_value().and_then(|()| json.finish()).and_then(|()| {
-                Err(SyntaxError { at: 0, expected: "expected an object or an array" })
-            }),
+            _ => {
+                let shape = SyntaxError { at: 0, expected: "expected an object or an array" };
+                json.skip_value().and_then(|()| json.finish()).and(Err(shape))
+            }
         };
         self.close_row(read.map_err(Fault::from))
     }
@@ -168,7 +169,7 @@ impl<'l> Rows<'l> {
 
     /// The columns.
     pub(crate) fn finish(self) -> Vec<ArrayRef> {
-        self.columns.into_iter().map(|column| column.finish()).collect()
+        self.columns.into_iter().map(Cells::finish).collect()
     }
 
     fn read_object(&mut self, json: &mut Scanner<'_>) -> Result<(), SyntaxError> {
@@ -176,14 +177,13 @@ impl<'l> Rows<'l> {
         let mut first = true;
         let mut place = 0;
         while let Some(name) = json.next_member(&mut first)? {
-            match self.column_at(place, &name) {
-                Some(column) => self.read_value(column, json)?,
-                None => {
-                    json.skip_value()?;
-                    if self.strict {
-                        let name = name.unescape().unwrap_or_default().into_owned();
-                        self.fault.get_or_insert(Fault::Unknown { name });
-                    }
+            if let Some(column) = self.column_at(place, &name) {
+                self.read_value(column, json)?;
+            } else {
+                json.skip_value()?;
+                if self.strict {
+                    let name = name.unescape().unwrap_or_default().into_owned();
+                    self.fault.get_or_insert(Fault::Unknown { name });
                 }
             }
             place += 1;

@@ -51,10 +51,7 @@ impl Failure {
 
 impl From<TransformError> for Failure {
     fn from(error: TransformError) -> Self {
-        let hint = match &error {
-            TransformError::Objects(objects) => objects.hint().map(str::to_owned),
-            _ => None,
-        };
+        let hint = error.hint().map(str::to_owned);
         Self { code: error.exit_code(), error: error.into(), hint }
     }
 }

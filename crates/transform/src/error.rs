@@ -9,11 +9,21 @@ use bessemer_objects::ObjectsError;
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
     /// Model, settings and the input's columns do not fit each other.
-    #[error("{0}")]
-    Configuration(String),
-    /// The output belongs to something else.
-    #[error("{0}")]
-    Output(String),
+    #[error("{message}")]
+    Configuration {
+        /// What does not fit.
+        message: String,
+        /// The option that mends it.
+        hint: Option<String>,
+    },
+    /// The output belongs to something else, or can't be written.
+    #[error("{message}")]
+    Output {
+        /// What is wrong with it.
+        message: String,
+        /// The option that mends it.
+        hint: Option<String>,
+    },
     /// An input or the output could not be reached, read or written.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
@@ -28,10 +38,10 @@ pub enum TransformError {
         source: std::io::Error,
     },
     /// The model could not be reached for too long.
-    #[error("the model cannot be reached: {0}; what is finished is kept, go on with `--resume`")]
+    #[error("the model cannot be reached: {0}")]
     Unreachable(String),
     /// A signal stopped the run.
-    #[error("stopped; what is finished is kept, go on with `--resume`")]
+    #[error("stopped")]
     Stopped,
     /// A fault of ours.
     #[error("{0} (a fault in bessemer, please report it)")]
@@ -42,8 +52,7 @@ impl TransformError {
     /// The exit code of the command.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Configuration(_) => ExitCode::Configuration,
-            Self::Output(_) => ExitCode::Usage,
+            Self::Configuration { .. } | Self::Output { .. } => ExitCode::Configuration,
             Self::Objects(error) => error.exit_code(),
             Self::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => ExitCode::NotFound,
@@ -54,6 +63,33 @@ impl TransformError {
             Self::Stopped => ExitCode::Stopped,
             Self::Internal(_) => ExitCode::Internal,
         }
+    }
+
+    /// The option or command that mends it, where there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Configuration { hint, .. } | Self::Output { hint, .. } => hint.as_deref(),
+            Self::Objects(error) => error.hint(),
+            Self::Unreachable(_) | Self::Stopped => {
+                Some("what is finished is kept; go on with the same command and `--resume`")
+            }
+            Self::Io { .. } | Self::Internal(_) => None,
+        }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::Configuration { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn output(message: impl Into<String>) -> Self {
+        Self::Output { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Configuration { hint, .. } | Self::Output { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
     }
 
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

@@ -141,7 +141,7 @@ impl FileWork {
                 Format::Csv => SourceKind::Csv,
                 _ => SourceKind::JsonLines,
             };
-            let fields: Vec<_> = join.iter().map(|&column| wanted(column, &schema)).collect();
+            let fields: Vec<_> = join.iter().map(|&column| wanted(column, &schema, &sample)).collect();
             JoinedColumns::Parsed(ColumnReader::new(&fields, kind))
         };
         let positions = binding.columns.iter().map(place).collect();
@@ -402,7 +402,8 @@ impl Shared {
         matches!(self.wants, Wants::Text(_))
     }
 
-    fn max_payload(&self) -> u64 {
+    /// Bytes of a payload of text, at most.
+    pub(crate) fn max_payload(&self) -> u64 {
         const DEFAULT: u64 = 6 << 20;
         match (self.settings.max_payload, self.limits.max_payload) {
             (Some(user), Some(model)) => user.min(model),

@@ -97,14 +97,15 @@ fn check_inputs(
         match (input, entry) {
             (Some(input), Some(entry)) if input.version == entry.version => {}
             (None, _) => {
-                return Err(TransformError::Output(format!(
+                return Err(TransformError::output(format!(
                     "the input `{file}`, whose records were rejected, is gone"
                 )));
             }
             _ => {
-                return Err(TransformError::Output(format!(
-                    "the input `{file}` has changed since the run; run it anew with `--overwrite`"
-                )));
+                return Err(TransformError::output(format!(
+                    "the input `{file}` has changed since the run"
+                ))
+                .with_hint("run it anew with `--overwrite`"));
             }
         }
     }

@@ -99,12 +99,13 @@ pub fn run(job: Job, objects: &Objects, controls: &Controls) -> Result<Summary, 
     let shared = Arc::into_inner(shared)
         .ok_or_else(|| TransformError::Internal("a lane outlived the run".to_owned()))?;
     let setting = shared.caller.setting();
+    let max_payload = shared.max_payload();
     let failed = shared.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
     shared.committer.finish()?;
     let entries = std::mem::take(&mut *entries.lock().unwrap_or_else(PoisonError::into_inner));
     let stats = &shared.stats;
-    summary.conclude(&entries, failed, stats, setting, started.elapsed());
+    summary.conclude(&entries, failed, stats, (setting, max_payload), started.elapsed());
     if let Some(error) = fatal {
         shared.pool.detach();
         return match error {
@@ -135,11 +136,11 @@ fn check_identity(folder: &Folder, identity: &Value) -> Result<(), TransformErro
     if differing.is_empty() {
         return Ok(());
     }
-    Err(TransformError::Output(format!(
-        "the run in the output was asked something else (differing: {}); start anew with \
-         `--overwrite`, or choose another output",
+    Err(TransformError::output(format!(
+        "the run in the output was asked something else (differing: {})",
         differing.join(", ")
-    )))
+    ))
+    .with_hint("start anew with `--overwrite`, or choose another output"))
 }
 
 type Entries = Arc<Mutex<Vec<Entry>>>;

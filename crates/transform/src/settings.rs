@@ -81,10 +81,12 @@ impl Settings {
         (self.memory / 4).max(1 << 20)
     }
 
-    /// The largest record that is read at all.
+    /// The largest record that is read at all. One that is larger than a payload is still read, so
+    /// that it keeps its place in the output.
     pub(crate) fn max_record(&self) -> usize {
-        const DEFAULT: u64 = 16 << 20;
-        usize::try_from(self.max_payload.unwrap_or(DEFAULT)).unwrap_or(usize::MAX)
+        const USUAL: u64 = 16 << 20;
+        let bytes = USUAL.min(self.memory / 8).max(self.max_payload.unwrap_or(0));
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Whether records are taken apart and put together as documents.

@@ -68,7 +68,7 @@ impl Summary {
         entries: &[Entry],
         mut failed: Vec<FailedFile>,
         stats: &Stats,
-        setting: Setting,
+        (setting, max_payload): (Setting, u64),
         wall: Duration,
     ) {
         failed.sort_by(|a, b| a.file.cmp(&b.file));
@@ -96,6 +96,7 @@ impl Summary {
             "settings": {
                 "batch_rows": setting.rows,
                 "max_concurrent": setting.concurrent,
+                "max_payload": max_payload,
             },
         });
     }

@@ -43,8 +43,10 @@ impl Rejects {
         if let Some(RejectsCommand::Replay(replay)) = self.command {
             return replay.run();
         }
-        let output = self.output.unwrap_or_default();
-        let rejects = rejects_of(&Location::parse(&output)?, &Objects::new())?;
+        let objects = Objects::new();
+        let output = Location::parse(&self.output.unwrap_or_default())?;
+        check_run(&output, &objects)?;
+        let rejects = rejects_of(&output, &objects)?;
         if self.json {
             for reject in &rejects {
                 event(&to_json(reject));
@@ -54,6 +56,15 @@ impl Rejects {
         }
         Ok(ExitCode::Ok)
     }
+}
+
+/// Refuses an output that holds no run.
+pub(super) fn check_run(output: &Location, objects: &Objects) -> Result<(), Failure> {
+    if objects.exists(&output.join("_bessemer/run.json"))? {
+        return Ok(());
+    }
+    Err(Failure::new(ExitCode::NotFound, anyhow::anyhow!("find a run at `{output}`"))
+        .with_hint("name the folder that was given to `bessemer transform --output`"))
 }
 
 fn to_json(reject: &RejectRecord) -> serde_json::Value {

@@ -8,7 +8,7 @@ use bessemer_transform::{Folder, Job, Mode, Status, replay};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::transform::Transform;
+use super::{rejects::check_run, transform::Transform};
 use crate::{
     failure::Failure,
     options::{EngineOptions, ModelOptions},
@@ -36,13 +36,7 @@ impl Replay {
         self.model.make_absolute();
         let objects = Objects::new();
         let output = Location::parse(&self.output)?;
-        if !objects.exists(&output.join("_bessemer/run.json"))? {
-            return Err(Failure::new(
-                ExitCode::NotFound,
-                anyhow::anyhow!("find a run at `{output}`"),
-            )
-            .with_hint("name the folder that was given to `bessemer transform --output`"));
-        }
+        check_run(&output, &objects)?;
         let folder = Folder::open(&output, Mode::Resume, &objects)?;
         let request = folder.run()?.map(|run| run["request"].clone()).unwrap_or_default();
         let asked = self.merged(request)?;

@@ -5,10 +5,7 @@ mod text;
 
 use std::{
     io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use bessemer_domain::ExitCode;
@@ -88,24 +85,20 @@ impl Report {
         let mut figures = summary.to_json();
         figures["event"] = json!("summary");
         figures["peak_memory"] = json!(peak_memory());
-        figures["settings"]["copies"] = json!(model.limits().max_concurrent);
+        figures["settings"]["copies"] = json!(model.copies());
         figures["output"] = json!(self.output);
         figures["rejects"] = json!(format!("{}/_rejects", self.output.trim_end_matches('/')));
-        if self.options.json {
-            event(&figures);
-        } else if !self.options.quiet {
-            let text = text::summary(summary, &figures, &self.output);
-            std::io::stderr()
-                .write_all(text.as_bytes())
-                .map_err(|error| Failure::new(ExitCode::Internal, error))?;
-        }
-        Ok(())
-    }
-
-    /// Whether the run was told to stop.
-    #[expect(dead_code, reason = "replay asks it")]
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        let text = match (self.options.json, self.options.quiet) {
+            (true, _) => {
+                event(&figures);
+                text::notes(summary)
+            }
+            (false, true) => text::notes(summary),
+            (false, false) => text::summary(summary, &figures, &self.output),
+        };
+        std::io::stderr()
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::new(ExitCode::Internal, error))
     }
 }
 

@@ -38,12 +38,6 @@ fn lines(
         String::new()
     };
     writeln!(text, "  files     {} of {} written{again}", summary.written, summary.files)?;
-    for failed in summary.failed.iter().take(NAMED) {
-        writeln!(text, "  failed    {}: {}", failed.file, failed.error)?;
-    }
-    if summary.failed.len() > NAMED {
-        writeln!(text, "            and {} more", summary.failed.len() - NAMED)?;
-    }
     let calls = &figures["calls"];
     if calls["total"].as_u64().is_some_and(|total| total > 0) {
         writeln!(
@@ -77,8 +71,24 @@ fn lines(
     if summary.rejected > 0 {
         writeln!(text, "  rejects   bessemer rejects {output}")?;
     }
-    if summary.status == Status::Stopped || !summary.failed.is_empty() {
-        writeln!(text, "  go on     the same command with --resume")?;
-    }
+    text.push_str(&notes(summary));
     Ok(())
+}
+
+/// What needs the user's attention.
+pub(super) fn notes(summary: &Summary) -> String {
+    let mut notes = String::new();
+    for failed in summary.failed.iter().take(NAMED) {
+        notes.push_str(&format!("failed: {}: {}\n", failed.file, failed.error));
+    }
+    if summary.failed.len() > NAMED {
+        notes.push_str(&format!("failed: {} more files\n", summary.failed.len() - NAMED));
+    }
+    if summary.status == Status::Stopped {
+        notes.push_str("stopped: what is finished is kept\n");
+    }
+    if summary.status == Status::Stopped || !summary.failed.is_empty() {
+        notes.push_str("hint: go on with the same command and --resume\n");
+    }
+    notes
 }

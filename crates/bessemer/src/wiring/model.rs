@@ -9,8 +9,10 @@ use std::{
 };
 
 use bessemer_models::{
+    archive::{self, ModelFound},
     http::{self, HttpModel, HttpOptions, Target},
     onnx::{OnnxModel, OnnxOptions},
+    python::{HandlerOptions, PythonModel},
     trees::{TreeModel, TreeOptions},
 };
 use bessemer_transform::model::Model;
@@ -64,8 +66,15 @@ pub(crate) fn load_model(
 
 /// What `--model` points to; archives are unpacked.
 fn find(path: &Path) -> Result<(ModelFound, Option<tempfile::TempDir>), Failure> {
-    let found = if path.extension().is_some_and(|e| e == "onnx") { ModelFound::Onnx(path.to_owned()) } else { ModelFound::XgboostJson(path.to_owned()) };
-    Ok((found, None))
+    let scratch = tempfile::Builder::new()
+        .prefix("bessemer-model-")
+        .tempdir()
+        .map_err(|error| Failure::new(bessemer_domain::ExitCode::Internal, error))?;
+    let found = archive::open(path, scratch.path()).map_err(|error| {
+        let (code, hint) = (error.exit_code(), error.hint());
+        Failure { hint, ..Failure::new(code, error) }
+    })?;
+    Ok((found, Some(scratch)))
 }
 
 fn open_found(
@@ -125,7 +134,22 @@ fn open_handler(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<Arc<dyn Model>, Failure> {
-    let _ = (script, model_dir, options, engine); Err(Failure::usage("python later"))
+    let mut handler = HandlerOptions::new(script, cache_dir());
+    handler.model_dir = options.model_dir.clone().or(model_dir);
+    handler.python.clone_from(&options.python);
+    handler.requirements.clone_from(&options.requirements);
+    handler.copies = engine.copies;
+    handler.memory = engine.memory()?.filter(|_| engine.copies.is_none());
+    handler.timeout = engine.timeout()?;
+    handler.content_type.clone_from(&options.content_type);
+    handler.accept.clone_from(&options.accept);
+    match PythonModel::open(&handler) {
+        Ok(model) => Ok(Arc::new(model)),
+        Err(error) => {
+            let hint = error.hint();
+            Err(Failure { hint, ..Failure::configuration(error) })
+        }
+    }
 }
 
 fn open_server(
@@ -194,6 +218,3 @@ fn digest(path: &Path) -> Result<String, Failure> {
     }
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
-
-#[allow(dead_code)]
-enum ModelFound { Onnx(PathBuf), XgboostJson(PathBuf), XgboostUbj(PathBuf), LightgbmText(PathBuf), PythonHandler { script: PathBuf, model_dir: PathBuf, requirements: Option<PathBuf> } }

@@ -97,12 +97,6 @@ impl HttpModel {
         })
     }
 
-    /// How many copies of the command run or are starting; `None` for an endpoint.
-    #[must_use]
-    pub fn copies(&self) -> Option<usize> {
-        self.copies
-    }
-
     /// Whether a request holds one record or several.
     #[must_use]
     pub fn batch_strategy(&self) -> BatchStrategy {
@@ -155,6 +149,10 @@ impl HttpModel {
 }
 
 impl Model for HttpModel {
+    fn copies(&self) -> Option<usize> {
+        self.copies
+    }
+
     fn wants(&self) -> Wants {
         self.content_type.wants()
     }

@@ -18,6 +18,8 @@ use crate::{
     },
 };
 
+const NAME_FEATURES: &str = "name the model's features in its order with `--features A,B,…`";
+
 /// How a file's records are brought into the model's form.
 #[derive(Debug)]
 pub(crate) struct Binding {
@@ -47,6 +49,10 @@ pub(crate) fn bind(
         Format::Csv => Some(SourceKind::Csv),
         Format::Lines => return bind_lines(wants),
     };
+    if kind.is_some() && input.sample.is_empty() && input.schema.fields().is_empty() {
+        // A file without records has no columns to look for.
+        return Ok(untouched());
+    }
     match (wants, kind) {
         (Wants::Text(TextFormat::Raw), Some(_)) => Ok(untouched()),
         (Wants::Text(TextFormat::JsonLines), Some(SourceKind::JsonLines))
@@ -57,11 +63,10 @@ pub(crate) fn bind(
         }
         (Wants::Features(features), kind) => bind_features(features, input, kind, settings),
         (Wants::Columns, kind) => bind_columns(input, kind, settings, None),
-        (Wants::Text(TextFormat::Raw), None) => Err(TransformError::Configuration(
-            "a model that takes raw lines can't read Parquet; choose another `--content-type`, such \
-             as application/jsonlines"
-                .to_owned(),
-        )),
+        (Wants::Text(TextFormat::Raw), None) => Err(TransformError::configuration(
+            "a model that takes raw lines can't read Parquet",
+        )
+        .with_hint("choose another `--content-type`, such as application/jsonlines")),
         (Wants::Text(format), kind) => bind_columns(input, kind, settings, Some(*format)),
     }
 }
@@ -77,12 +82,11 @@ pub(crate) fn bind_documents(
         Wants::Text(_) => return Ok(untouched()),
         Wants::Features(features) if format != Format::Csv => features,
         Wants::Features(_) | Wants::Columns => {
-            return Err(TransformError::Configuration(
+            return Err(TransformError::configuration(
                 "filters need a model that takes text, or one that names its features and JSON or \
-                 Parquet input; leave out `--input-filter` and `--output-filter` and use \
-                 `--features` and `--join`"
-                    .to_owned(),
-            ));
+                 Parquet input",
+            )
+            .with_hint("use `--features` and `--join` in the place of filters"));
         }
     };
     let names = settings.features.clone().unwrap_or_default();
@@ -104,11 +108,10 @@ fn untouched() -> Binding {
 fn bind_lines(wants: &Wants) -> Result<Binding, TransformError> {
     match wants {
         Wants::Text(_) => Ok(untouched()),
-        Wants::Features(_) | Wants::Columns => Err(TransformError::Configuration(
-            "the model reads columns, which plain lines don't have; if the lines are JSON or CSV say \
-             so with `--input-format jsonl` or `--input-format csv`"
-                .to_owned(),
-        )),
+        Wants::Features(_) | Wants::Columns => Err(TransformError::configuration(
+            "the model reads columns, which plain lines don't have",
+        )
+        .with_hint("if the lines are JSON or CSV say so with `--input-format jsonl` or `csv`")),
     }
 }
 
@@ -143,7 +146,7 @@ fn bind_features(
     for (feature, &column) in features.iter().zip(&columns) {
         let field = input.schema.field(column);
         if kind.is_none() && !can_cast_types(field.data_type(), &feature.data_type) {
-            return Err(TransformError::Configuration(format!(
+            return Err(TransformError::configuration(format!(
                 "column `{}` is of type {}, which can't be converted to the {} that the model reads",
                 field.name(),
                 field.data_type(),
@@ -180,7 +183,7 @@ fn bind_columns(
     let preparer = match kind {
         None => Preparer::Whole { then },
         Some(kind) => {
-            let fields = columns.iter().map(|&position| wanted(position, input.schema));
+            let fields = columns.iter().map(|&position| wanted(position, input.schema, input.sample));
             let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
             Preparer::LinesToColumns { reader, features: Vec::new(), then }
         }
@@ -188,11 +191,12 @@ fn bind_columns(
     Ok(Binding { columns, preparer })
 }
 
-/// Column `position` of `schema`, of the type that it has there.
-pub(crate) fn wanted(position: usize, schema: &SchemaRef) -> WantedField {
+/// Column `position` of `schema`, of the type that it has there. Records that are JSON arrays have no
+/// names.
+pub(crate) fn wanted(position: usize, schema: &SchemaRef, sample: &Lines) -> WantedField {
     let field: &Field = schema.field(position);
     WantedField {
-        name: Some(field.name().clone()),
+        name: (!holds_arrays(sample)).then(|| field.name().clone()),
         position,
         data_type: field.data_type().clone(),
         nullable: true,
@@ -210,7 +214,7 @@ fn find_features(
 ) -> Result<Vec<usize>, TransformError> {
     if let Some(names) = &settings.features {
         if names.len() != features.len() {
-            return Err(TransformError::Configuration(format!(
+            return Err(TransformError::configuration(format!(
                 "`--features` names {} columns, the model reads {}",
                 names.len(),
                 features.len()
@@ -237,13 +241,14 @@ fn find_by_order(features: &[Feature], schema: &SchemaRef) -> Result<Vec<usize>,
     if numeric.len() == count && !text {
         return Ok(numeric);
     }
-    Err(TransformError::Configuration(format!(
+    Err(TransformError::configuration(format!(
         "the model reads {count} features and does not name them; the input has {} columns, {} of \
-         them numeric: name the features in the model's order with `--features A,B,…`; columns: {}",
+         them numeric: {}",
         schema.fields().len(),
         numeric.len(),
         list_names(schema)
-    )))
+    ))
+    .with_hint(NAME_FEATURES))
 }
 
 fn is_number(data_type: &DataType) -> bool {
@@ -276,13 +281,13 @@ pub(crate) fn find_named<'a>(
         })
         .collect();
     let more = if missing.len() > 10 { " …" } else { "" };
-    Err(TransformError::Configuration(format!(
-        "the input lacks {} of the columns that are read: {}{more}; it has: {}; name the model's \
-         features in its order with `--features A,B,…`",
+    Err(TransformError::configuration(format!(
+        "the input lacks {} of the columns that are read: {}{more}; it has: {}",
         missing.len(),
         described.join(", "),
         list_names(schema)
-    )))
+    ))
+    .with_hint(NAME_FEATURES))
 }
 
 fn list_names(schema: &SchemaRef) -> String {

@@ -101,7 +101,7 @@ fn written(prepared: Prepared, then: Option<TextFormat>) -> Result<Prepared, Tra
         TextFormat::Csv => to_csv(batch),
         TextFormat::JsonLines | TextFormat::Raw => to_json_lines(batch),
     };
-    let lines = lines.map_err(|error| TransformError::Configuration(error.to_string()))?;
+    let lines = lines.map_err(|error| TransformError::configuration(error.to_string()))?;
     Ok(Prepared { records: Records::Lines(lines), ..prepared })
 }
 
@@ -186,7 +186,7 @@ fn cast_feature(
         Arc::clone(array)
     } else {
         cast_with_options(array, &feature.data_type, &options)
-            .map_err(|error| TransformError::Configuration(format!("column `{name}`: {error}")))?
+            .map_err(|error| TransformError::configuration(format!("column `{name}`: {error}")))?
     };
     if cast.logical_null_count() == 0 {
         return Ok(cast);

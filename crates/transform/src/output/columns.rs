@@ -24,11 +24,11 @@ impl OutputColumns {
     pub(crate) fn new(joined: Vec<Field>, outputs: SchemaRef) -> Result<Self, TransformError> {
         for output in outputs.fields() {
             if joined.iter().any(|field| field.name() == output.name()) {
-                return Err(TransformError::Configuration(format!(
-                    "output column `{}` is also a column of the input; rename it with \
-                     `--output-prefix`, or leave the input's out with `--join`",
+                return Err(TransformError::configuration(format!(
+                    "output column `{}` is also a column of the input",
                     output.name()
-                )));
+                ))
+                .with_hint("rename it with `--output-prefix`, or leave the input's out by `--join`"));
             }
         }
         Ok(Self { joined, outputs })

@@ -50,15 +50,16 @@ impl Folder {
     pub fn open(place: &Location, mode: Mode, objects: &Objects) -> Result<Self, TransformError> {
         let holds_run = objects.exists(&place.join(RUN))?;
         if !holds_run && !is_empty(place, objects)? {
-            return Err(TransformError::Output(format!(
-                "the output `{place}` holds files that are no run of bessemer's; choose another"
-            )));
+            return Err(TransformError::output(format!(
+                "the output `{place}` holds files that are no run of bessemer's"
+            ))
+            .with_hint("choose another output"));
         }
         if holds_run && mode == Mode::New {
-            return Err(TransformError::Output(format!(
-                "the output `{place}` holds another run; go on with it by `--resume`, replace it by \
-                 `--overwrite`, or choose another"
-            )));
+            return Err(TransformError::output(format!(
+                "the output `{place}` holds another run"
+            ))
+            .with_hint("go on with it by `--resume`, replace it by `--overwrite`, or choose another"));
         }
         let replaces = holds_run && mode == Mode::Overwrite;
         let lock = lock(place)?;
@@ -127,7 +128,8 @@ impl Folder {
         let location = self.root.join(name);
         let Some(text) = self.objects.read(&location)? else { return Ok(None) };
         serde_json::from_slice(&text).map(Some).map_err(|error| {
-            TransformError::Output(format!("`{location}` is damaged: {error}; use `--overwrite`"))
+            TransformError::output(format!("`{location}` is damaged: {error}"))
+                .with_hint("start anew with `--overwrite`")
         })
     }
 
@@ -176,7 +178,8 @@ fn lock(place: &Location) -> Result<Option<File>, TransformError> {
     let path = folder.join("lock");
     let file = File::create(&path).map_err(TransformError::io("create", &path))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        TransformError::Output(format!("another bessemer is writing to `{place}`; wait for its end"))
+        TransformError::output(format!("another bessemer is writing to `{place}`"))
+            .with_hint("wait for its end, or choose another output")
     })?;
     Ok(Some(file))
 }

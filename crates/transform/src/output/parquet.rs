@@ -45,7 +45,7 @@ impl ParquetOutput {
 
 /// A full disk or a like failure of the system is named as such.
 pub(crate) fn written(error: parquet::errors::ParquetError) -> TransformError {
-    TransformError::Output(format!("writing Parquet: {error}"))
+    TransformError::output(format!("writing Parquet: {error}"))
 }
 
 /// How our own columns are encoded: dictionaries only where values repeat, which floats rarely do.

@@ -208,9 +208,6 @@ pub fn rejects_of(
     output: &Location,
     objects: &Objects,
 ) -> Result<Vec<RejectRecord>, TransformError> {
-    if !objects.exists(&output.join("_bessemer/run.json"))? {
-        return Err(TransformError::Output(format!("`{output}` is the output of no run")));
-    }
     let mut rejects = Vec::new();
     for listed in objects.list(&output.join(REJECTS))? {
         if let Some(bytes) = objects.read(&listed.location)? {
@@ -223,7 +220,7 @@ pub fn rejects_of(
 
 fn read_rejects(place: &Location, bytes: Bytes) -> Result<Vec<RejectRecord>, TransformError> {
     let damaged = |error: &dyn std::fmt::Display| {
-        TransformError::Output(format!("reading the rejects `{place}`: {error}"))
+        TransformError::output(format!("reading the rejects `{place}`: {error}"))
     };
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .and_then(ParquetRecordBatchReaderBuilder::build)

@@ -121,7 +121,7 @@ impl Sink {
                     Format::Csv => to_csv(&rows),
                     _ => to_json_lines(&rows),
                 };
-                let lines = lines.map_err(|error| TransformError::Configuration(error.to_string()))?;
+                let lines = lines.map_err(|error| TransformError::configuration(error.to_string()))?;
                 output.write(&lines.text())
             }
         }
@@ -177,7 +177,7 @@ impl Sink {
         } else {
             join_json(&lines, &outputs, &mut text)
         };
-        joined.map_err(|error| TransformError::Configuration(error.to_string()))?;
+        joined.map_err(|error| TransformError::configuration(error.to_string()))?;
         output.write(&text)
     }
 }

@@ -66,6 +66,8 @@ pub struct ColumnReader {
     layout: Layout,
     kind: SourceKind,
     schema: SchemaRef,
+    /// Whether every column is found by its name, so that arrays are no records.
+    by_name: bool,
 }
 
 impl ColumnReader {
@@ -82,7 +84,9 @@ impl ColumnReader {
             })
             .collect();
         let schema = schema_of(&wanted);
-        Self { layout: Layout::new(wanted), kind, schema }
+        let by_name =
+            kind == SourceKind::JsonLines && wanted.iter().all(|field| field.name.is_some());
+        Self { layout: Layout::new(wanted), kind, schema, by_name }
     }
 
     /// The schema of what `read` gives. Every column is nullable: rejected rows are nulls.
@@ -103,6 +107,12 @@ impl ColumnReader {
         for (index, record) in lines.iter().enumerate() {
             if skip(index) {
                 rows.push_nulls();
+                continue;
+            }
+            if self.by_name && record.trim_ascii_start().starts_with(b"[") {
+                rows.push_nulls();
+                let message = "an array where the other records are objects".to_owned();
+                errors.push((index, RowError { class: RejectClass::Parse, message }));
                 continue;
             }
             let pushed = match self.kind {

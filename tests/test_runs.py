@@ -25,7 +25,7 @@ def test_another_runs_output_is_refused(source, booster, tmp_path):
     arguments = [source, tmp_path / "out", "--model", booster[0]]
     cli.transform(*arguments)
     before = {name: path.stat().st_mtime_ns for name, path in files.outputs(tmp_path / "out").items()}
-    result = cli.transform(*arguments, expect=cli.USAGE)
+    result = cli.transform(*arguments, expect=cli.CONFIGURATION)
     assert "--overwrite" in result.stderr and "--resume" in result.stderr
     after = {name: path.stat().st_mtime_ns for name, path in files.outputs(tmp_path / "out").items()}
     assert before == after
@@ -34,7 +34,7 @@ def test_another_runs_output_is_refused(source, booster, tmp_path):
 def test_foreign_files_are_never_touched(source, booster, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.txt").write_text("precious")
-    cli.transform(source, tmp_path / "out", "--model", booster[0], expect=cli.USAGE)
+    cli.transform(source, tmp_path / "out", "--model", booster[0], expect=cli.CONFIGURATION)
     assert (tmp_path / "out/thesis.txt").read_text() == "precious"
     assert list(files.outputs(tmp_path / "out")) == ["thesis.txt"]
 
@@ -68,7 +68,7 @@ def test_resume_of_a_whole_run_does_nothing(source, booster, tmp_path):
 def test_resume_under_other_settings_is_refused(source, booster, tmp_path):
     arguments = [source, tmp_path / "out", "--model", booster[0]]
     cli.transform(*arguments)
-    result = cli.transform(*arguments, "--resume", "--join", "none", expect=cli.USAGE)
+    result = cli.transform(*arguments, "--resume", "--join", "none", expect=cli.CONFIGURATION)
     assert "join" in result.stderr
 
 
@@ -179,7 +179,7 @@ def test_input_that_is_not_there(booster, tmp_path):
 
 
 def test_output_into_its_own_input(source, booster):
-    result = cli.transform(source, source, "--model", booster[0], expect=cli.USAGE)
+    result = cli.transform(source, source, "--model", booster[0], expect=cli.CONFIGURATION)
     assert result.stderr.startswith("error:")
 
 
@@ -188,7 +188,7 @@ def test_two_runs_into_one_output(tmp_path):
 
     def second(process):
         arguments = [a for a in process.args[1:] if a != "--json"]
-        cli.run(*arguments, "--resume", expect=cli.USAGE)
+        cli.run(*arguments, "--resume", expect=cli.CONFIGURATION)
         process.send_signal(signal.SIGINT)
 
     stopped_run(tmp_path, second)

@@ -148,10 +148,10 @@ def test_serve(tmp_path):
 
 
 def test_a_row_that_kills_the_server(tmp_path):
-    source = write(tmp_path, 64, {20: "die", 50: "die"})
-    arguments = ["--serve", servers.SERVE, "--copies", "1", "--retries", "1", "--timeout", "20"]
+    source = write(tmp_path, 16, {11: "die"})
+    arguments = ["--serve", servers.SERVE, "--copies", "1", "--retries", "0", "--timeout", "20"]
     cli.transform(source, tmp_path / "out", *arguments, expect=cli.REJECTED)
-    check(tmp_path, 64, [20, 50])
+    check(tmp_path, 16, [11])
 
 
 def test_serve_that_never_answers(tmp_path):

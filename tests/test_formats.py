@@ -138,11 +138,19 @@ def test_compressed_text(kind, compression, people, linear_model, tmp_path):
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_told_by_content(kind, compression, people, linear_model, tmp_path):
-    """Names say nothing here."""
+    """The name says nothing here; CSV looks like any text, so that it has to be named."""
     source = files.write(tmp_path / "people", people, kind, compression if kind != "parquet" else None)
-    score(source, tmp_path / "out", linear_model, "--output-format", "parquet")
+    flag = ["--input-format", "csv"] if kind == "csv" else []
+    score(source, tmp_path / "out", linear_model, "--output-format", "parquet", *flag)
     (path,) = files.outputs(tmp_path / "out").values()
     assert pq.read_table(path).num_rows == 257
+
+
+def test_text_of_no_known_format(linear_model, tmp_path):
+    (tmp_path / "letter").write_text("Dear Sir or Madam\n")
+    result = score(tmp_path / "letter", tmp_path / "out", linear_model, expect=cli.REJECTED)
+    (failed,) = result.summary["files"]["failed"]
+    assert "--input-format" in failed["error"]
 
 
 def test_hive_layout_is_kept(people, linear_model, tmp_path):
@@ -208,4 +216,4 @@ def test_other_readers_open_the_output(people, linear_model, tmp_path):
     path = tmp_path / "out/people.parquet"
     expected = float(tables.linear(people).sum())
     assert files.same(polars.read_parquet(path)["prediction"].sum(), expected, 1e-3)
-    assert files.same(duckdb.sql(f"select sum(prediction) from '{path}'").fetchone()[0], expected, 1e-3)
+    assert files.same(duckdb.sql(f"select sum(prediction) from '{path}'").fetchall()[0][0], expected, 1e-3)

@@ -12,7 +12,7 @@ import pytest
 
 from kit import cli, files, tables
 
-FILES, ROWS = 16, 4_000
+FILES, ROWS = 12, 3_000
 KILLS, GROUPS = 50, 5
 
 
@@ -117,5 +117,6 @@ def test_kills(group, undisturbed, tmp_path):
         done = result.summary["files"]
         assert done["written"] + done["skipped"] == FILES
         assert not list((out / "_bessemer").glob("tmp/*"))
+        assert not list(out.rglob(".*")), "a kill left something behind"
         shutil.rmtree(out)
     assert partly, "no kill hit the middle of a run"

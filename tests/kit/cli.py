@@ -6,8 +6,9 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BINARY = Path(os.environ.get("BESSEMER_BIN", "bessemer"))
-PYTHON = os.environ.get("BESSEMER_TEST_PYTHON", "python3")
+# `cargo xtask test` sets both.
+BINARY = Path(os.environ["BESSEMER_BIN"])
+PYTHON = os.environ["BESSEMER_TEST_PYTHON"]
 
 OK, USAGE, CONFIGURATION, NOT_FOUND, REJECTED, STOPPED = 0, 2, 3, 4, 11, 12
 

@@ -26,8 +26,12 @@ def encode(table, kind):
     writer = csv.writer(text, lineterminator="\n")
     if kind == "csv":
         writer.writerow(table.column_names)
-    writer.writerows(row.values() for row in table.to_pylist())
+    writer.writerows(map(_cell, row.values()) for row in table.to_pylist())
     return text.getvalue().encode()
+
+
+def _cell(value):
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def compress(data, compression):
@@ -74,11 +78,11 @@ def rows(path, header=True):
 
 
 def outputs(folder):
-    """The visible output files by relative name, without markers, rejects and bookkeeping."""
+    """Output files by relative name. Like all readers of folders, leaves out names with `_` or `.`."""
     folder = Path(folder)
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = ((str(path.relative_to(folder)), path) for path in found)
-    return {name: path for name, path in named if not name.startswith("_")}
+    return {name: path for name, path in named if name[0] not in "_."}
 
 
 def rejects(folder):

@@ -1,0 +1,160 @@
+//! Columns of dates, times, timestamps and durations: ISO 8601 texts, or numbers of the type's own
+//! unit. A timestamp without an offset is taken as UTC.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        ArrayRef, Date32Array, Date64Array, DurationMicrosecondArray, DurationMillisecondArray,
+        DurationNanosecondArray, DurationSecondArray, NullBufferBuilder, Time32MillisecondArray,
+        Time32SecondArray, Time64MicrosecondArray, Time64NanosecondArray,
+        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        TimestampSecondArray,
+    },
+    buffer::{NullBuffer, ScalarBuffer},
+    compute::kernels::cast_utils::Parser,
+    datatypes::{
+        DataType, Date32Type, Date64Type, Time32MillisecondType, Time32SecondType,
+        Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+        TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    },
+};
+
+use super::cells::{CellError, Cells};
+use crate::text::json::Scanner;
+
+/// A column of points or spans in time.
+pub(super) struct Moments {
+    data_type: DataType,
+    values: Vec<i64>,
+    nulls: NullBufferBuilder,
+}
+
+impl Moments {
+    pub(super) fn new(data_type: &DataType, capacity: usize) -> Self {
+        let nulls = NullBufferBuilder::new(capacity);
+        Self { data_type: data_type.clone(), values: Vec::with_capacity(capacity), nulls }
+    }
+
+    fn push(&mut self, value: i64) -> Result<(), CellError> {
+        let short = matches!(self.data_type, DataType::Date32 | DataType::Time32(_));
+        if short && i32::try_from(value).is_err() {
+            return Err(CellError::Type);
+        }
+        self.values.push(value);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+}
+
+impl Cells for Moments {
+    fn push_json(&mut self, json: &mut Scanner<'_>) -> Result<(), CellError> {
+        match json.peek() {
+            Some(b'"') => {
+                let text = json.string()?.unescape().ok_or(CellError::Type)?;
+                self.push_text(text.as_bytes())
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let value = json.number()?.to_i128().and_then(|value| i64::try_from(value).ok());
+                self.push(value.ok_or(CellError::Type)?)
+            }
+            _ => Err(CellError::Type),
+        }
+    }
+
+    fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {
+        let text = std::str::from_utf8(text).map_err(|_| CellError::Type)?.trim();
+        let value = parse(&self.data_type, text).or_else(|| text.parse().ok());
+        self.push(value.ok_or(CellError::Type)?)
+    }
+
+    fn push_null(&mut self) {
+        self.values.push(0);
+        self.nulls.append_null();
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.values.truncate(len);
+        self.nulls.truncate(len);
+    }
+
+    fn finish(self: Box<Self>) -> ArrayRef {
+        array(&self.data_type, self.values, self.nulls.build())
+    }
+}
+
+/// The moment that `text` names, in the type's unit.
+fn parse(data_type: &DataType, text: &str) -> Option<i64> {
+    match data_type {
+        DataType::Date32 => Date32Type::parse(text).map(i64::from),
+        DataType::Date64 => Date64Type::parse(text),
+        DataType::Time32(TimeUnit::Second) => Time32SecondType::parse(text).map(i64::from),
+        DataType::Time32(_) => Time32MillisecondType::parse(text).map(i64::from),
+        DataType::Time64(TimeUnit::Microsecond) => Time64MicrosecondType::parse(text),
+        DataType::Time64(_) => Time64NanosecondType::parse(text),
+        DataType::Timestamp(TimeUnit::Second, _) => TimestampSecondType::parse(text),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => TimestampMillisecondType::parse(text),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => TimestampMicrosecondType::parse(text),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => TimestampNanosecondType::parse(text),
+        _ => None,
+    }
+}
+
+fn array(data_type: &DataType, values: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let short = |values: &[i64]| -> ScalarBuffer<i32> {
+        values.iter().map(|value| *value as i32).collect()
+    };
+    match data_type {
+        DataType::Date32 => Arc::new(Date32Array::new(short(&values), nulls)),
+        DataType::Date64 => Arc::new(Date64Array::new(values.into(), nulls)),
+        DataType::Time32(TimeUnit::Second) => {
+            Arc::new(Time32SecondArray::new(short(&values), nulls))
+        }
+        DataType::Time32(_) => Arc::new(Time32MillisecondArray::new(short(&values), nulls)),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            Arc::new(Time64MicrosecondArray::new(values.into(), nulls))
+        }
+        DataType::Time64(_) => Arc::new(Time64NanosecondArray::new(values.into(), nulls)),
+        DataType::Timestamp(unit, zone) => timestamps(*unit, zone.clone(), values, nulls),
+        DataType::Duration(TimeUnit::Second) => {
+            Arc::new(DurationSecondArray::new(values.into(), nulls))
+        }
+        DataType::Duration(TimeUnit::Millisecond) => {
+            Arc::new(DurationMillisecondArray::new(values.into(), nulls))
+        }
+        DataType::Duration(TimeUnit::Microsecond) => {
+            Arc::new(DurationMicrosecondArray::new(values.into(), nulls))
+        }
+        DataType::Duration(TimeUnit::Nanosecond) => {
+            Arc::new(DurationNanosecondArray::new(values.into(), nulls))
+        }
+        other => unreachable!("`{other}` is no time: `column_of` makes `Moments` of times only"),
+    }
+}
+
+fn timestamps(
+    unit: TimeUnit,
+    zone: Option<Arc<str>>,
+    values: Vec<i64>,
+    nulls: Option<NullBuffer>,
+) -> ArrayRef {
+    let values = values.into();
+    match unit {
+        TimeUnit::Second => {
+            Arc::new(TimestampSecondArray::new(values, nulls).with_timezone_opt(zone))
+        }
+        TimeUnit::Millisecond => {
+            Arc::new(TimestampMillisecondArray::new(values, nulls).with_timezone_opt(zone))
+        }
+        TimeUnit::Microsecond => {
+            Arc::new(TimestampMicrosecondArray::new(values, nulls).with_timezone_opt(zone))
+        }
+        TimeUnit::Nanosecond => {
+            Arc::new(TimestampNanosecondArray::new(values, nulls).with_timezone_opt(zone))
+        }
+    }
+}

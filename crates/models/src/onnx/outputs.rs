@@ -60,7 +60,8 @@ impl Outputs {
         let mut names = Names::default();
         let mut outputs = Vec::new();
         for DeclaredOutput { name, tensor, labels } in declared {
-            let outlet = outlets.iter().find(|outlet| outlet.name() == tensor);
+            // `ort` panics when it is asked for an output without a name.
+            let outlet = outlets.iter().find(|outlet| outlet.name() == tensor && !tensor.is_empty());
             let Some(ValueType::Tensor { ty, shape, .. }) = outlet.map(Outlet::dtype) else {
                 return Err(format!("output `{name}` is no tensor"));
             };

@@ -15,6 +15,7 @@ mod install;
 mod python;
 
 use std::{
+    error::Error,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
@@ -127,7 +128,8 @@ fn load_from(path: &Path) -> Result<Environment, RuntimeError> {
             RuntimeError::TooOld { path, version: version_str }
         }
         ort::LoadDynamicError::Dlopen { error, .. } => {
-            failed(loader_message(&error.to_string(), &path))
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            failed(loader_message(&reason, &path))
         }
         ort::LoadDynamicError::MissingApi { .. } => failed("it is another library".to_owned()),
         error @ ort::LoadDynamicError::InvalidVersionString => failed(error.to_string()),
@@ -146,4 +148,46 @@ fn load_from(path: &Path) -> Result<Environment, RuntimeError> {
 fn loader_message(message: &str, path: &Path) -> String {
     let prefix = format!("{}: ", path.display());
     message.strip_prefix(&prefix).unwrap_or(message).to_owned()
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::{fs, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn a_library_that_does_not_fit_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("old.c");
+        // The two functions of `OrtApiBase`: of an ONNX Runtime that is too old.
+        let program = r#"
+            static const void *api(unsigned version) { return 0; }
+            static const char *version(void) { return "1.16.3"; }
+            static const struct { const void *(*api)(unsigned); const char *(*version)(void); }
+                base = { api, version };
+            const void *OrtGetApiBase(void) { return &base; }"#;
+        fs::write(&source, program).unwrap();
+        let old = folder.path().join("libonnxruntime.so");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&old).arg(&source);
+        assert!(compiler.status().unwrap().success());
+
+        let error = load_from(&old).err().unwrap();
+        assert!(matches!(&error, RuntimeError::TooOld { version, .. } if version == "1.16.3"));
+        assert!(error.to_string().ends_with("it is version 1.16.3, at least 1.17 is needed"));
+        assert!(error.hint().unwrap().contains("bessemer runtime install"));
+
+        fs::write(&source, "int nothing;").unwrap();
+        let other = folder.path().join("libother.so");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&other).arg(&source);
+        assert!(compiler.status().unwrap().success());
+        let error = load_from(&other).err().unwrap();
+        assert!(error.to_string().ends_with("it is another library"), "{error}");
+
+        let error = load_from(&source).err().unwrap();
+        assert!(error.to_string().ends_with("`: file too short"), "{error}");
+    }
 }

@@ -135,4 +135,3 @@ fn walk<R: Real>(
         }
     }
 }
-

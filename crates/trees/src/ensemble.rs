@@ -23,7 +23,8 @@ pub struct Ensemble {
     /// What every row's sum starts with, one value a group.
     pub(crate) base: Vec<f64>,
     pub(crate) trees: Vec<Tree>,
-    /// What the sums are divided by (LightGBM's random forests), if not 1.
+    /// What the sums are divided by for an answer; not 1 in LightGBM's random forests. Raw scores
+    /// are left as they are.
     pub(crate) divisor: f64,
     pub(crate) link: Link,
 }

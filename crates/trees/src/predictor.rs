@@ -96,10 +96,10 @@ impl Predictor {
             }
             AnyPlan::Double(plan) => {
                 let finish = |sums: &mut [f64]| {
-                    for sum in &mut *sums {
-                        *sum /= self.ensemble.divisor;
-                    }
                     if !raw {
+                        for sum in &mut *sums {
+                            *sum /= self.ensemble.divisor;
+                        }
                         self.ensemble.link.apply_f64(sums);
                     }
                 };

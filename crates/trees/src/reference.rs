@@ -65,11 +65,11 @@ impl<'a> Reference<'a> {
         for tree in &ensemble.trees {
             sums[tree.group] += self.leaf(tree, columns, row).0;
         }
-        for sum in &mut sums {
-            *sum /= ensemble.divisor;
-        }
         let mut outputs = sums.len();
         if !raw {
+            for sum in &mut sums {
+                *sum /= ensemble.divisor;
+            }
             ensemble.link.apply_f64(&mut sums);
             outputs = ensemble.outputs();
         }

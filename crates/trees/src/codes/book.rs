@@ -209,24 +209,25 @@ impl Scale {
     }
 
     fn rank(&self, dialect: Dialect, column: Column<'_>, ranks: &mut [u32]) {
+        let mut changed32 = [0_f32; BLOCK];
+        let mut changed64 = [0_f64; BLOCK];
         match (dialect, column) {
-            (Dialect::XgBoost, Column::F32(values)) => {
-                self.single.rank::<true>(values.iter().copied(), ranks);
-            }
+            (Dialect::XgBoost, Column::F32(values)) => self.single.rank::<true>(values, ranks),
             // XGBoost reads every number as `float32`.
             (Dialect::XgBoost, Column::F64(values)) => {
-                self.single.rank::<true>(values.iter().map(|value| *value as f32), ranks);
+                let changed = change(values, &mut changed32, |value| value as f32);
+                self.single.rank::<true>(changed, ranks);
             }
-            (Dialect::LightGbm, Column::F32(values)) => {
-                let zero = if self.missing == Missing::Never { 0.0 } else { f32::NAN };
-                let filled = values.iter().map(|value| if value.is_nan() { zero } else { *value });
-                self.single.rank::<false>(filled, ranks);
+            (Dialect::LightGbm, Column::F32(values)) if self.missing == Missing::Never => {
+                let zeroed = |value: f32| if value.is_nan() { 0.0 } else { value };
+                self.single.rank::<false>(change(values, &mut changed32, zeroed), ranks);
             }
-            (Dialect::LightGbm, Column::F64(values)) => {
-                let zero = if self.missing == Missing::Never { 0.0 } else { f64::NAN };
-                let filled = values.iter().map(|value| if value.is_nan() { zero } else { *value });
-                self.double.rank::<false>(filled, ranks);
+            (Dialect::LightGbm, Column::F64(values)) if self.missing == Missing::Never => {
+                let zeroed = |value: f64| if value.is_nan() { 0.0 } else { value };
+                self.double.rank::<false>(change(values, &mut changed64, zeroed), ranks);
             }
+            (Dialect::LightGbm, Column::F32(values)) => self.single.rank::<false>(values, ranks),
+            (Dialect::LightGbm, Column::F64(values)) => self.double.rank::<false>(values, ranks),
         }
     }
 
@@ -263,6 +264,14 @@ impl Scale {
             }
         }
     }
+}
+
+/// `values`, each changed, in `room`.
+fn change<'a, T: Copy, U>(values: &[T], room: &'a mut [U], change: impl Fn(T) -> U) -> &'a [U] {
+    for (changed, value) in room.iter_mut().zip(values) {
+        *changed = change(*value);
+    }
+    &room[..values.len()]
 }
 
 fn biased(rank: u32) -> i8 {

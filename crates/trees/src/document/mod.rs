@@ -3,9 +3,11 @@
 //! model.
 
 mod json;
+mod ubjson;
 mod value;
 
 pub(crate) use json::parse_json;
+pub(crate) use ubjson::parse_ubjson;
 pub(crate) use value::{At, Value};
 
 /// Values may nest this deep; models need eight levels.

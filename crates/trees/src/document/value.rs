@@ -58,14 +58,6 @@ impl<'a> At<'a> {
         Ok(found.map(|(_, value)| At { value, path: self.join(name) }))
     }
 
-    /// The members of an object.
-    pub(crate) fn members(&self) -> Result<&'a [(String, Value)], ReadError> {
-        match self.value {
-            Value::Map(members) => Ok(members),
-            _ => Err(self.mistyped("an object")),
-        }
-    }
-
     /// The elements of an array of anything but numbers.
     pub(crate) fn list(&self) -> Result<Vec<At<'a>>, ReadError> {
         match self.value {

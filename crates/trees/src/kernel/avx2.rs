@@ -6,7 +6,8 @@ use std::arch::x86_64::{
     _mm256_loadu_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_store_si256,
 };
 
-use super::{CHUNK, Kernel, Lanes, Scratch};
+use super::{CHUNK, Kernel, Lanes, Scratch, fixed};
+use crate::codes::BLOCK;
 use crate::plan::{FIRST_SLOT, Merge, Plan, PlanTree, Real, Top};
 
 /// The proof that the processor has AVX2.
@@ -30,7 +31,7 @@ impl Kernel for Avx2 {
         scratch: &mut Scratch,
         exits: &mut Lanes,
     ) {
-        assert!(codes.len() >= plan.book.size() - (crate::codes::BLOCK - CHUNK));
+        assert!(codes.len() >= plan.book.size() - (BLOCK - CHUNK));
         match tree.top {
             Top::Complete { depth, first } => {
                 let nodes = (1 << depth) - 1;
@@ -51,6 +52,32 @@ impl Kernel for Avx2 {
                 // `FIRST_SLOT + SLOTS`, the length of `operands`.
                 unsafe { merge_all(merges, codes.as_ptr(), &mut scratch.operands) };
                 *exits = if count == 0 { Lanes([0; CHUNK]) } else { scratch.operands[FIRST_SLOT] };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn walk<R: Real>(
+        self,
+        plan: &Plan<R>,
+        tree: &PlanTree,
+        codes: &[i8],
+        exits: &Lanes,
+        places: &mut [u32; CHUNK],
+    ) {
+        assert!(codes.len() >= plan.book.size() - (BLOCK - CHUNK));
+        let entries = fixed(&plan.entries, tree.exits);
+        for (place, exit) in places.iter_mut().zip(exits.0) {
+            *place = entries[exit as usize];
+        }
+        for _ in 0..tree.depth {
+            for (row, place) in places.iter_mut().enumerate() {
+                // SAFETY: entries are steps, and so is whatever a step leads to. Its offset is that
+                // of one of the plan's columns, of which `codes` was just found to hold 64 rows.
+                *place = unsafe {
+                    let step = *plan.steps.get_unchecked(*place as usize);
+                    step.next(*codes.get_unchecked(step.offset as usize + row))
+                };
             }
         }
     }

@@ -32,6 +32,16 @@ pub(crate) trait Kernel: Copy {
         scratch: &mut Scratch,
         exits: &mut Lanes,
     );
+
+    /// The steps that the 64 rows end at which leave the top of `tree` by `exits`.
+    fn walk<R: Real>(
+        self,
+        plan: &Plan<R>,
+        tree: &PlanTree,
+        codes: &[i8],
+        exits: &Lanes,
+        places: &mut [u32; CHUNK],
+    );
 }
 
 /// What merges are computed in: the exits' numbers, then the slots.
@@ -62,28 +72,87 @@ pub(crate) fn add_all<K: Kernel, R: Real>(
     scratch: &mut Scratch,
     sums: &mut [R],
 ) {
-    let mut exits = Lanes([0; CHUNK]);
+    let mut exits = [Lanes([0; CHUNK]); TOGETHER];
     let mut places = [0_u32; CHUNK];
-    for trees in plan.trees.chunks(TREES_AT_ONCE) {
-        for chunk in 0..rows.div_ceil(CHUNK) {
-            let codes = &codes[chunk * CHUNK..];
-            for tree in trees {
-                kernel.select(plan, tree, codes, scratch, &mut exits);
-                let sums = &mut sums[tree.group * BLOCK + chunk * CHUNK..][..CHUNK];
-                if tree.depth == 0 {
-                    let leaves = &plan.leaves[tree.exits..];
-                    for (sum, exit) in sums.iter_mut().zip(exits.0) {
-                        *sum += leaves[exit as usize];
+    for trees in plan.trees.chunk_by(|one, next| one.group == next.group) {
+        for trees in trees.chunks(TREES_AT_ONCE) {
+            let sums = &mut sums[trees[0].group * BLOCK..][..BLOCK];
+            for (chunk, sums) in sums.as_chunks_mut().0.iter_mut().enumerate() {
+                if chunk * CHUNK >= rows {
+                    break;
+                }
+                let codes = &codes[chunk * CHUNK..];
+                let (together, rest) = trees.as_chunks::<TOGETHER>();
+                for trees in together {
+                    for (tree, exits) in trees.iter().zip(&mut exits) {
+                        kernel.select(plan, tree, codes, scratch, exits);
                     }
-                } else {
-                    walk(plan, tree, codes, &exits, &mut places);
-                    for (sum, place) in sums.iter_mut().zip(places) {
-                        *sum += plan.step_leaves[place as usize];
+                    if trees.iter().all(|tree| tree.depth == 0) {
+                        add_together(plan, trees, &exits, sums);
+                    } else {
+                        for (tree, exits) in trees.iter().zip(&exits) {
+                            add_one(kernel, plan, tree, codes, exits, &mut places, sums);
+                        }
                     }
+                }
+                for tree in rest {
+                    kernel.select(plan, tree, codes, scratch, &mut exits[0]);
+                    add_one(kernel, plan, tree, codes, &exits[0], &mut places, sums);
                 }
             }
         }
     }
+}
+
+/// Trees whose leaves are added to a sum while it is in a register.
+const TOGETHER: usize = 4;
+
+/// Adds the leaves of several trees that have nothing to walk.
+#[inline(always)]
+fn add_together<R: Real>(
+    plan: &Plan<R>,
+    trees: &[PlanTree; TOGETHER],
+    exits: &[Lanes; TOGETHER],
+    sums: &mut [R; CHUNK],
+) {
+    let leaves = trees.map(|tree| fixed(&plan.leaves, tree.exits));
+    for (row, sum) in sums.iter_mut().enumerate() {
+        let mut total = *sum;
+        for (leaves, exits) in leaves.iter().zip(exits) {
+            total += leaves[exits.0[row] as usize];
+        }
+        *sum = total;
+    }
+}
+
+/// Adds the leaves of one tree.
+#[inline(always)]
+fn add_one<K: Kernel, R: Real>(
+    kernel: K,
+    plan: &Plan<R>,
+    tree: &PlanTree,
+    codes: &[i8],
+    exits: &Lanes,
+    places: &mut [u32; CHUNK],
+    sums: &mut [R; CHUNK],
+) {
+    if tree.depth == 0 {
+        let leaves = fixed(&plan.leaves, tree.exits);
+        for (sum, exit) in sums.iter_mut().zip(exits.0) {
+            *sum += leaves[exit as usize];
+        }
+        return;
+    }
+    kernel.walk(plan, tree, codes, exits, places);
+    for (sum, place) in sums.iter_mut().zip(places) {
+        *sum += plan.step_leaves[*place as usize];
+    }
+}
+
+/// What a byte may index, from `first` on.
+#[inline(always)]
+fn fixed<T>(values: &[T], first: usize) -> &[T; MAX_EXITS] {
+    values[first..].first_chunk().expect("the lists are padded")
 }
 
 /// The leaves' numbers: those of row `r` begin at `out[r * trees]`.
@@ -99,13 +168,13 @@ pub(crate) fn leaf_ids<K: Kernel, R: Real>(
     let width = plan.trees.len();
     for (chunk, out) in out.chunks_mut(CHUNK * width.max(1)).enumerate() {
         let codes = &codes[chunk * CHUNK..];
-        for (index, tree) in plan.trees.iter().enumerate() {
+        for tree in &plan.trees {
             kernel.select(plan, tree, codes, scratch, &mut exits);
             if tree.depth > 0 {
-                walk(plan, tree, codes, &exits, &mut places);
+                kernel.walk(plan, tree, codes, &exits, &mut places);
             }
             for (row, out) in out.chunks_mut(width).enumerate() {
-                out[index] = if tree.depth == 0 {
+                out[tree.index] = if tree.depth == 0 {
                     plan.leaf_ids[tree.exits + exits.0[row] as usize]
                 } else {
                     plan.step_leaf_ids[places[row] as usize]
@@ -114,25 +183,3 @@ pub(crate) fn leaf_ids<K: Kernel, R: Real>(
         }
     }
 }
-
-/// Follows the steps from the exits to the leaves.
-#[inline(always)]
-fn walk<R: Real>(
-    plan: &Plan<R>,
-    tree: &PlanTree,
-    codes: &[i8],
-    exits: &Lanes,
-    places: &mut [u32; CHUNK],
-) {
-    let entries = &plan.entries[tree.exits..];
-    for (place, exit) in places.iter_mut().zip(exits.0) {
-        *place = entries[exit as usize];
-    }
-    for _ in 0..tree.depth {
-        for (row, place) in places.iter_mut().enumerate() {
-            let step = plan.steps[*place as usize];
-            *place = step.next(codes[step.offset as usize + row]);
-        }
-    }
-}
-

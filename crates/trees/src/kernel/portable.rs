@@ -1,6 +1,6 @@
 //! The kernel for any processor.
 
-use super::{CHUNK, Kernel, Lanes, Scratch};
+use super::{CHUNK, Kernel, Lanes, Scratch, fixed};
 use crate::plan::{FIRST_SLOT, Plan, PlanTree, Real, Top};
 
 /// The kernel for any processor.
@@ -34,6 +34,26 @@ impl Kernel for Portable {
                     }
                 }
                 *exits = if count == 0 { Lanes([0; CHUNK]) } else { scratch.operands[FIRST_SLOT] };
+            }
+        }
+    }
+
+    fn walk<R: Real>(
+        self,
+        plan: &Plan<R>,
+        tree: &PlanTree,
+        codes: &[i8],
+        exits: &Lanes,
+        places: &mut [u32; CHUNK],
+    ) {
+        let entries = fixed(&plan.entries, tree.exits);
+        for (place, exit) in places.iter_mut().zip(exits.0) {
+            *place = entries[exit as usize];
+        }
+        for _ in 0..tree.depth {
+            for (row, place) in places.iter_mut().enumerate() {
+                let step = plan.steps[*place as usize];
+                *place = step.next(codes[step.offset as usize + row]);
             }
         }
     }

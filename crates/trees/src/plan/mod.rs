@@ -33,16 +33,18 @@ impl Real for f64 {
 #[derive(Debug)]
 pub(crate) struct Plan<R> {
     pub(crate) book: CodeBook,
+    /// Group by group; within a group, in the order in which the library adds their leaves up.
     pub(crate) trees: Vec<PlanTree>,
     /// Where the codes of a node of a complete top begin.
     pub(crate) offsets: Vec<u32>,
     /// A row goes left at that node if its code is below this.
     pub(crate) limits: Vec<i8>,
     pub(crate) merges: Vec<Merge>,
-    /// The leaf values at a top's exits, if there is nothing to walk.
+    /// The leaf values at a top's exits, if there is nothing to walk. So many follow the last tree's
+    /// that each tree has [`MAX_EXITS`].
     pub(crate) leaves: Vec<R>,
     pub(crate) leaf_ids: Vec<i32>,
-    /// The steps that exits lead to, if there is something to walk.
+    /// The steps that exits lead to, if there is something to walk; padded as `leaves` are.
     pub(crate) entries: Vec<u32>,
     pub(crate) steps: Vec<Step>,
     pub(crate) step_leaves: Vec<R>,
@@ -52,6 +54,8 @@ pub(crate) struct Plan<R> {
 /// One tree: ranges of the plan's lists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlanTree {
+    /// Its place in the ensemble.
+    pub(crate) index: usize,
     pub(crate) group: usize,
     pub(crate) top: Top,
     /// Where its exits begin, among `leaves` or, if there is something to walk, among `entries`.
@@ -132,9 +136,13 @@ impl<R: Real> Plan<R> {
             step_leaves: Vec::new(),
             step_leaf_ids: Vec::new(),
         };
-        for tree in &ensemble.trees {
-            plan.add(tree);
+        let mut order: Vec<usize> = (0..ensemble.trees.len()).collect();
+        order.sort_by_key(|tree| ensemble.trees[*tree].group);
+        for index in order {
+            plan.add(&ensemble.trees[index], index);
         }
+        plan.leaves.resize(plan.leaves.len() + MAX_EXITS, R::from_f64(0.0));
+        plan.entries.resize(plan.entries.len() + MAX_EXITS, 0);
         plan
     }
 }

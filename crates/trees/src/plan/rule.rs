@@ -17,7 +17,7 @@ const COMPLETE_NODE: f64 = 0.032;
 /// Cycles a row for a node of a merged top.
 const MERGED_NODE: f64 = 0.075;
 /// Cycles a row for a step of the walk, and for looking the first step up.
-const STEP: f64 = 1.5;
+const STEP: f64 = 3.5;
 
 /// How to cut a tree of `depth` levels with `leaves` leaves.
 pub(super) fn choose(depth: usize, leaves: usize) -> Cut {

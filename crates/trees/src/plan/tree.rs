@@ -34,8 +34,8 @@ impl Shape {
 }
 
 impl<R: Real> Plan<R> {
-    /// Lays `tree` out after those that are there.
-    pub(super) fn add(&mut self, tree: &Tree) {
+    /// Lays `tree`, number `index` of the ensemble, out after those that are there.
+    pub(super) fn add(&mut self, tree: &Tree, index: usize) {
         let shape = Shape::new(tree);
         let (top, exits) = match choose(shape.depths[0], shape.leaves[0]) {
             Cut::Complete(levels) => self.complete(tree, levels),
@@ -53,7 +53,7 @@ impl<R: Real> Plan<R> {
         } else {
             self.walked(tree, &exits);
         }
-        self.trees.push(PlanTree { group: tree.group, top, exits: first, depth });
+        self.trees.push(PlanTree { index, group: tree.group, top, exits: first, depth });
     }
 
     fn ask(&self, tree: &Tree, node: usize) -> (u32, i8) {

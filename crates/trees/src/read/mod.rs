@@ -2,11 +2,12 @@
 //! range, every threshold a number.
 
 mod layout;
+mod lightgbm;
 mod xgboost;
 
 use crate::{
     Ensemble,
-    document::{SyntaxError, parse_json},
+    document::{SyntaxError, parse_json, parse_ubjson},
 };
 
 /// In which format a model is written.
@@ -72,8 +73,8 @@ impl Ensemble {
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         match Format::detect(bytes) {
             Some(Format::XgBoostJson) => Self::from_xgboost_json(bytes),
-            Some(Format::XgBoostUbjson) => Err(ReadError::Unsupported("UBJSON models".to_owned())),
-            Some(Format::LightGbmText) => Err(ReadError::Unsupported("LightGBM models".to_owned())),
+            Some(Format::XgBoostUbjson) => Self::from_xgboost_ubjson(bytes),
+            Some(Format::LightGbmText) => Self::from_lightgbm_text(bytes),
             None => Err(ReadError::UnknownFormat),
         }
     }
@@ -81,5 +82,19 @@ impl Ensemble {
     /// Reads a model that XGBoost saved as JSON.
     pub fn from_xgboost_json(bytes: &[u8]) -> Result<Self, ReadError> {
         xgboost::ensemble(&parse_json(bytes, xgboost::UNUSED)?)
+    }
+
+    /// Reads a model that XGBoost saved as UBJSON.
+    pub fn from_xgboost_ubjson(bytes: &[u8]) -> Result<Self, ReadError> {
+        xgboost::ensemble(&parse_ubjson(bytes, xgboost::UNUSED)?)
+    }
+
+    /// Reads a model that LightGBM saved as text.
+    pub fn from_lightgbm_text(bytes: &[u8]) -> Result<Self, ReadError> {
+        let text = str::from_utf8(bytes).map_err(|error| SyntaxError {
+            offset: error.valid_up_to(),
+            message: "the text is not UTF-8".to_owned(),
+        })?;
+        lightgbm::ensemble(text)
     }
 }

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import lightgbm as lgb
 import numpy as np
 import xgboost as xgb
 
@@ -88,7 +89,7 @@ def xgboost_case(rng, number, measure, folder):
         "num_parallel_tree": int(rng.choice([1, 1, 3])),
         "max_bin": int(rng.choice([4, 256, 1000])),
         "gamma": float(rng.choice([0, 0.5])),
-        "nthread": 2,
+        "nthread": 1,
         "seed": number,
     }
     if parameters["max_depth"] == 0:
@@ -123,7 +124,7 @@ def xgboost_case(rng, number, measure, folder):
                      enable_categorical=True)
     data = xgb.DMatrix(x, label, feature_names=[f"f {i}" for i in range(features)], **extra)
     booster = xgb.train(parameters, data, int(rng.integers(1, 30)))
-    suffix = "json"
+    suffix = str(rng.choice(["json", "ubj"]))
     model = folder / f"model.{suffix}"
     booster.save_model(model)
     test = odd_rows(rng, rows_of(rng, 333, features, categorical, 0.1), categorical)
@@ -148,6 +149,65 @@ def xgboost_case(rng, number, measure, folder):
     return {**parameters, "features": features, "suffix": suffix}, problems
 
 
+LGB_OBJECTIVES = [
+    "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma",
+    "tweedie", "binary", "multiclass", "multiclassova", "cross_entropy", "cross_entropy_lambda",
+    "lambdarank", "rank_xendcg",
+]
+
+
+def lightgbm_case(rng, number, measure, folder):
+    objective = LGB_OBJECTIVES[number % len(LGB_OBJECTIVES)]
+    features = int(rng.integers(1, 40))
+    rows = int(rng.choice([60, 300, 1500]))
+    categorical = [c for c in range(features) if rng.random() < rng.choice([0, 0, 0.3])]
+    double = bool(rng.integers(2))
+    x = rows_of(rng, rows, features, categorical, rng.choice([0, 0.1])).astype("f8" if double else "f4")
+    if double:
+        x += np.where(np.isin(np.arange(features), categorical), 0, rng.normal(size=x.shape) * 1e-9)
+    parameters = {
+        "objective": objective,
+        "num_leaves": int(rng.choice([2, 7, 31, 255, 400])),
+        "max_depth": int(rng.choice([-1, -1, 4])),
+        "learning_rate": float(rng.choice([0.05, 0.3])),
+        "boosting": str(rng.choice(["gbdt", "gbdt", "dart", "rf"])),
+        "bagging_freq": 1, "bagging_fraction": 0.7,
+        "min_data_in_leaf": int(rng.choice([1, 20])),
+        "min_data_per_group": 5, "cat_smooth": 1.0, "max_cat_to_onehot": int(rng.choice([1, 4])),
+        "use_missing": bool(rng.random() < 0.8), "zero_as_missing": bool(rng.random() < 0.3),
+        "max_bin": int(rng.choice([15, 255, 1000])), "sigmoid": float(rng.choice([1.0, 0.7])),
+        "reg_sqrt": bool(rng.random() < 0.3), "verbose": -1, "num_threads": 1, "seed": number,
+    }
+    signal = np.nan_to_num(x[:, 0]).clip(-3, 3) + rng.normal(size=rows)
+    label, group = signal, None
+    if objective in ("binary", "cross_entropy", "cross_entropy_lambda"):
+        label = signal > 0
+    elif objective.startswith("multiclass"):
+        parameters["num_class"] = classes = int(rng.integers(3, 8))
+        label = np.digitize(signal, np.linspace(-1, 1, classes - 1))
+    elif objective in ("poisson", "gamma", "tweedie"):
+        label = np.exp(signal / 3)
+    elif objective in ("lambdarank", "rank_xendcg"):
+        label, group = (signal > 0).astype(int), [rows // 4] * 3 + [rows - rows // 4 * 3]
+    data = lgb.Dataset(x, label, group=group, categorical_feature=categorical)
+    booster = lgb.train(parameters, data, int(rng.integers(1, 30)))
+    model = folder / "model.txt"
+    booster.save_model(model)
+    test = odd_rows(rng, rows_of(rng, 333, features, categorical, 0.1), categorical).astype(x.dtype)
+    problems = {}
+    for kind, keywords in (("answers", {}), ("raw", {"raw_score": True})):
+        wanted = booster.predict(test, num_threads=1, **keywords)
+        found = measured(measure, folder, model, test, kind, "f8", double)
+        apart = difference(found, wanted)
+        if apart != 0.0 if kind == "raw" else not (isinstance(apart, float) and apart <= 1e-6):
+            problems[kind] = apart
+    wanted = booster.predict(test, pred_leaf=True, num_threads=1)
+    apart = difference(measured(measure, folder, model, test, "leaves", "i4", double), wanted)
+    if apart != 0.0:
+        problems["leaves"] = apart
+    return {**parameters, "features": features, "double": double}, problems
+
+
 def main():
     measure = sys.argv[1]
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 200
@@ -156,8 +216,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         for number in range(count):
             rng = np.random.default_rng([seed, number])
-            case = xgboost_case
-            about, problems = case(rng, number, measure, pathlib.Path(name))
+            if number % 3 == 2:
+                about, problems = lightgbm_case(rng, number // 3, measure, pathlib.Path(name))
+            else:
+                at = number - number // 3
+                about, problems = xgboost_case(rng, at, measure, pathlib.Path(name))
             if problems:
                 failed += 1
                 print(f"{number}: {problems} {json.dumps(about, default=str)}", flush=True)

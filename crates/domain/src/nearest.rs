@@ -2,7 +2,11 @@
 
 /// The names in `known` closest to `wanted`, best first, at most `most`; none that is too far to help.
 #[must_use]
-pub fn nearest_names<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+pub fn nearest_names<'a>(
+    wanted: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<&'a str> {
     let limit = wanted.chars().count().max(3) / 2;
     let folded = wanted.to_lowercase();
     let mut scored: Vec<(usize, &str)> = known

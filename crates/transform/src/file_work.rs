@@ -141,7 +141,8 @@ impl FileWork {
                 Format::Csv => SourceKind::Csv,
                 _ => SourceKind::JsonLines,
             };
-            let fields: Vec<_> = join.iter().map(|&column| wanted(column, &schema, &sample)).collect();
+            let fields: Vec<_> =
+                join.iter().map(|&column| wanted(column, &schema, &sample)).collect();
             JoinedColumns::Parsed(ColumnReader::new(&fields, kind))
         };
         let positions = binding.columns.iter().map(place).collect();
@@ -284,7 +285,11 @@ impl FileWork {
     }
 
     /// Ends a lane. The last one hands the file over to be put in place.
-    pub(crate) fn end_lane(&self, shared: &Shared, objects_root: &Location) -> Result<(), FileError> {
+    pub(crate) fn end_lane(
+        &self,
+        shared: &Shared,
+        objects_root: &Location,
+    ) -> Result<(), FileError> {
         if self.lanes_left.fetch_sub(1, Ordering::SeqCst) > 1 || self.is_abandoned() {
             return Ok(());
         }
@@ -297,7 +302,10 @@ impl FileWork {
         let (rejected, rejects) = self.rejects.finish()?;
         let mut files = Vec::new();
         if let Some(temporary) = rejects {
-            files.push((temporary, objects_root.join(&format!("{REJECTS}/{}.parquet", self.name()))));
+            files.push((
+                temporary,
+                objects_root.join(&format!("{REJECTS}/{}.parquet", self.name())),
+            ));
         }
         let bytes = std::fs::metadata(&self.temporary).map_or(0, |metadata| metadata.len());
         files.push((self.temporary.clone(), objects_root.join(&self.output)));
@@ -354,11 +362,7 @@ impl LaneOutput {
         }
     }
 
-    pub(crate) fn finish(
-        mut self,
-        file: &FileWork,
-        shared: &Shared,
-    ) -> Result<(), TransformError> {
+    pub(crate) fn finish(mut self, file: &FileWork, shared: &Shared) -> Result<(), TransformError> {
         self.open(file, shared)?;
         match self {
             Self::Append { encoder: Some(mut encoder), groups } => {
@@ -372,7 +376,9 @@ impl LaneOutput {
 
     fn open(&mut self, file: &FileWork, shared: &Shared) -> Result<(), TransformError> {
         match (self, &file.route) {
-            (Self::Append { groups, encoder }, Route::Append { codec, .. }) if encoder.is_none() => {
+            (Self::Append { groups, encoder }, Route::Append { codec, .. })
+                if encoder.is_none() =>
+            {
                 let Contents::Parquet(metadata) = &file.file.contents else {
                     return Err(internal("only Parquet is appended to"));
                 };
@@ -516,8 +522,7 @@ fn fetch_records(file: Arc<InputFile>) -> FetchRecords {
         while let Some(chunk) = reader.next_chunk(limits).map_err(failed)? {
             if let crate::input::Source::Columns(batch) = &chunk.source {
                 let lines = to_json_lines(batch).map_err(internal)?;
-                records
-                    .extend(lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()));
+                records.extend(lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()));
             }
         }
         Ok(records)

@@ -100,7 +100,8 @@ impl<'a> Lane<'a> {
 
     fn limits(&self) -> ChunkLimits {
         let settings = &self.shared.settings;
-        let bytes = CHUNK_BYTES.min(settings.in_flight() / 4).max(settings.max_payload.unwrap_or(0));
+        let bytes =
+            CHUNK_BYTES.min(settings.in_flight() / 4).max(settings.max_payload.unwrap_or(0));
         let mut rows = usize::try_from(bytes / self.row_bytes).unwrap_or(usize::MAX);
         rows = rows.clamp(1, CHUNK_ROWS);
         if let Some(batch) = settings.batch_rows {
@@ -159,9 +160,7 @@ impl<'a> Lane<'a> {
     }
 
     fn receive(&self, receiver: &Receiver<Done>) -> Result<Done, FileError> {
-        receiver
-            .recv()
-            .map_err(|_| TransformError::Internal("a call was lost".to_owned()).into())
+        receiver.recv().map_err(|_| TransformError::Internal("a call was lost".to_owned()).into())
     }
 
     fn deliver(&mut self, scored: Scored) -> Result<(), FileError> {
@@ -173,8 +172,7 @@ impl<'a> Lane<'a> {
     /// Writes what is held, if the output columns are known. At the end of the lane, or when too much
     /// is held, they have to be: the other lanes are waited for.
     fn release(&mut self, end: bool) -> Result<(), FileError> {
-        let unknown =
-            self.held.iter().all(|scored| matches!(scored.outputs, Outputs::Unknown));
+        let unknown = self.held.iter().all(|scored| matches!(scored.outputs, Outputs::Unknown));
         if unknown && !self.held.is_empty() && self.shared.answers.schema().is_none() {
             if !end && self.held.len() < HELD {
                 return Ok(());

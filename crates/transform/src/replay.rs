@@ -9,7 +9,9 @@ use bessemer_objects::{Input, Location, Objects};
 
 use crate::{
     error::{FileError, TransformError},
-    output::{Entry, Folder, Ledger, Mode, Patch, REJECTS, RejectRecord, merge, rejects_of, write_rejects},
+    output::{
+        Entry, Folder, Ledger, Mode, Patch, REJECTS, RejectRecord, merge, rejects_of, write_rejects,
+    },
     run::{Controls, Job, run},
     settings::Rejected,
     shared::{FailedFile, recall},
@@ -54,7 +56,9 @@ pub fn replay(
     job.picked = Some(
         by_file
             .iter()
-            .map(|(file, rejects)| (file.clone(), rejects.iter().map(|reject| reject.row).collect()))
+            .map(|(file, rejects)| {
+                (file.clone(), rejects.iter().map(|reject| reject.row).collect())
+            })
             .collect(),
     );
     let scratch = job.folder.scratch().join("replay");

@@ -182,10 +182,8 @@ fn share(
         on_file(&entry.file, entry.rows, entry.rejected);
         noted.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
     });
-    let names = kept
-        .iter()
-        .filter_map(|entry| Some((entry.output.clone()?, entry.file.clone())))
-        .collect();
+    let names =
+        kept.iter().filter_map(|entry| Some((entry.output.clone()?, entry.file.clone()))).collect();
     let shared = Shared {
         budget: Budget::new(settings.in_flight()),
         spill: Arc::new(SpillFactory::new(folder.scratch().to_owned(), settings.memory / 8)),

@@ -363,7 +363,8 @@ impl Outcome {
     /// Adds the outcome of a payload that began at `offset`.
     fn add(&mut self, payload: Outcome, offset: usize) {
         let moved = |range: Range<usize>| range.start + offset..range.end + offset;
-        self.pieces.extend(payload.pieces.into_iter().map(|(range, answer)| (moved(range), answer)));
+        self.pieces
+            .extend(payload.pieces.into_iter().map(|(range, answer)| (moved(range), answer)));
         self.failures.extend(
             payload
                 .failures

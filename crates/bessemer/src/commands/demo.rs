@@ -58,7 +58,8 @@ impl Demo {
         let model = self.dir.join("model.json");
         let output = self.dir.join("predictions");
         self.write_inputs(&input, &model).map_err(|error| {
-            let message = anyhow::anyhow!("write the demo's files to `{}`: {error}", self.dir.display());
+            let message =
+                anyhow::anyhow!("write the demo's files to `{}`: {error}", self.dir.display());
             Failure::new(ExitCode::Denied, message).with_hint("choose a folder with `--dir`")
         })?;
         print(&format!(
@@ -87,7 +88,8 @@ impl Demo {
         let code = transform.run()?;
         print("\nWhat was rejected, and why:\n\n");
         let output = output.to_string_lossy().into_owned();
-        if let Command::Rejects(rejects) = Cli::parse_from(["bessemer", "rejects", &output]).command {
+        if let Command::Rejects(rejects) = Cli::parse_from(["bessemer", "rejects", &output]).command
+        {
             rejects.run()?;
         }
         print(&format!(

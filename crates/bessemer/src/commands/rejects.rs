@@ -113,7 +113,9 @@ fn reason(message: &str) -> String {
     for (at, part) in message.split('`').enumerate() {
         // Names in front of a colon stay: a missing field is a reason of its own.
         if at % 2 == 0 || at == 1 {
-            reason.extend(part.chars().map(|letter| if letter.is_ascii_digit() { '#' } else { letter }));
+            reason.extend(
+                part.chars().map(|letter| if letter.is_ascii_digit() { '#' } else { letter }),
+            );
         }
     }
     while reason.contains("##") {

@@ -110,7 +110,8 @@ impl EngineOptions {
         let filter = |name: &str, text: &Option<String>| {
             text.as_deref()
                 .map(|text| {
-                    text.parse::<Filter>().map_err(|error| Failure::usage(format!("`{name}`: {error}")))
+                    text.parse::<Filter>()
+                        .map_err(|error| Failure::usage(format!("`{name}`: {error}")))
                 })
                 .transpose()
         };
@@ -195,8 +196,11 @@ impl EngineOptions {
     /// How many of `rows` may be rejected.
     pub(crate) fn allowed_rejects(&self, rows: u64) -> Result<u64, Failure> {
         let text = self.max_rejects.as_deref().unwrap_or("0");
-        let wrong =
-            || Failure::usage(format!("`--max-rejects` is a number or a share such as 1%, not `{text}`"));
+        let wrong = || {
+            Failure::usage(format!(
+                "`--max-rejects` is a number or a share such as 1%, not `{text}`"
+            ))
+        };
         match text.strip_suffix('%') {
             Some(share) => {
                 let share: f64 = share.trim().parse().map_err(|_| wrong())?;

@@ -87,7 +87,11 @@ fn draw(stats: &Stats, files: usize, bytes: u64, ended: &(Mutex<bool>, Condvar))
         let seconds = started.elapsed().as_secs_f64().max(0.001);
         let (rows, read) = (stats.rows.get(), stats.bytes_read.get());
         bar.set_position(read);
-        let left = if read == 0 { f64::NAN } else { seconds * (bytes - read.min(bytes)) as f64 / read as f64 };
+        let left = if read == 0 {
+            f64::NAN
+        } else {
+            seconds * (bytes - read.min(bytes)) as f64 / read as f64
+        };
         let eta = if left.is_finite() { format!(", {left:.0} s left") } else { String::new() };
         bar.set_message(format!(
             "{rows} rows ({:.0}/s, {}/s), {} rejected, {}/{files} files{eta}",

@@ -16,12 +16,7 @@ pub(super) fn summary(summary: &Summary, figures: &Value, output: &str) -> Strin
     text
 }
 
-fn lines(
-    text: &mut String,
-    summary: &Summary,
-    figures: &Value,
-    output: &str,
-) -> std::fmt::Result {
+fn lines(text: &mut String, summary: &Summary, figures: &Value, output: &str) -> std::fmt::Result {
     let seconds = figures["seconds"]["wall"].as_f64().unwrap_or_default();
     let rate = if seconds > 0.0 { summary.rows as f64 / seconds } else { 0.0 };
     writeln!(

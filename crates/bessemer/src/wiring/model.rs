@@ -39,28 +39,28 @@ pub(crate) fn load_model(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<LoadedModel, Failure> {
-    let (model, identity, unpacked): (Arc<dyn Model>, String, _) = if let Some(path) = &options.model
-    {
-        let identity = digest(path)?;
-        let (found, unpacked) = find(path)?;
-        (open_found(found, options, engine)?, identity, unpacked)
-    } else if let Some(script) = &options.handler {
-        let identity = digest(script)?;
-        let model = open_handler(script, options.model_dir.clone(), options, engine)?;
-        (model, identity, None)
-    } else if let Some(url) = &options.endpoint {
-        let parsed = url.parse().map_err(|error| {
-            Failure::usage(format!("`--endpoint {url}` is no URL: {error}"))
-                .with_hint("write it as http://127.0.0.1:8080")
-        })?;
-        (open_server(Target::Endpoint(parsed), options, engine)?, url.clone(), None)
-    } else if let Some(command) = &options.serve {
-        let target = Target::Serve { command: command.clone() };
-        (open_server(target, options, engine)?, command.clone(), None)
-    } else {
-        return Err(Failure::usage("no model is named")
-            .with_hint("name one with --model, --endpoint, --serve or --handler"));
-    };
+    let (model, identity, unpacked): (Arc<dyn Model>, String, _) =
+        if let Some(path) = &options.model {
+            let identity = digest(path)?;
+            let (found, unpacked) = find(path)?;
+            (open_found(found, options, engine)?, identity, unpacked)
+        } else if let Some(script) = &options.handler {
+            let identity = digest(script)?;
+            let model = open_handler(script, options.model_dir.clone(), options, engine)?;
+            (model, identity, None)
+        } else if let Some(url) = &options.endpoint {
+            let parsed = url.parse().map_err(|error| {
+                Failure::usage(format!("`--endpoint {url}` is no URL: {error}"))
+                    .with_hint("write it as http://127.0.0.1:8080")
+            })?;
+            (open_server(Target::Endpoint(parsed), options, engine)?, url.clone(), None)
+        } else if let Some(command) = &options.serve {
+            let target = Target::Serve { command: command.clone() };
+            (open_server(target, options, engine)?, command.clone(), None)
+        } else {
+            return Err(Failure::usage("no model is named")
+                .with_hint("name one with --model, --endpoint, --serve or --handler"));
+        };
     Ok(LoadedModel { model, identity, _unpacked: unpacked })
 }
 
@@ -159,9 +159,8 @@ fn open_server(
 ) -> Result<Arc<dyn Model>, Failure> {
     let mut server = HttpOptions::new(target);
     if let Some(text) = &options.content_type {
-        server.content_type = text
-            .parse()
-            .map_err(|error| Failure::usage(format!("`--content-type`: {error}")))?;
+        server.content_type =
+            text.parse().map_err(|error| Failure::usage(format!("`--content-type`: {error}")))?;
     }
     server.accept.clone_from(&options.accept);
     server.batch_strategy = options.batch_strategy.map(|strategy| match strategy {
@@ -187,9 +186,9 @@ fn cache_dir() -> PathBuf {
     if let Some(cache) = variable("BESSEMER_CACHE") {
         return cache.into();
     }
-    let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        variable("HOME").map(|home| PathBuf::from(home).join(".cache"))
-    });
+    let base = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("bessemer")
 }
 

@@ -199,7 +199,8 @@ impl Caller {
                     }
                 }
                 CallErrorKind::Transient
-                    if effort == Effort::Full && attempts <= self.allowed_retries(&error, &payload) => {}
+                    if effort == Effort::Full
+                        && attempts <= self.allowed_retries(&error, &payload) => {}
                 _ => return Ok(Err(Failed { error, attempts })),
             }
             self.stats.retries.add(1);

@@ -119,8 +119,7 @@ mod tests {
 
     fn search(rows: usize, bad: &BTreeSet<usize>, certain: bool) -> Found {
         let mut isolation = Isolation::new(rows, certain);
-        let mut found =
-            Found { answered: Vec::new(), rejected: Vec::new(), searches: 0, rests: 0 };
+        let mut found = Found { answered: Vec::new(), rejected: Vec::new(), searches: 0, rests: 0 };
         loop {
             let range = match isolation.step() {
                 Step::Done => return found,

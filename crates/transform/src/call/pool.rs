@@ -30,11 +30,8 @@ struct State {
 
 impl Pool {
     pub(crate) fn new(limit: impl Fn() -> usize + Send + Sync + 'static) -> Self {
-        let shared = Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            limit: Box::new(limit),
-        };
+        let shared =
+            Shared { state: Mutex::default(), changed: Condvar::new(), limit: Box::new(limit) };
         Self { shared: Arc::new(shared), threads: Mutex::default() }
     }
 

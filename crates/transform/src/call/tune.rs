@@ -193,10 +193,7 @@ mod tests {
         for _ in 0..4_000 {
             let setting = tuner.setting();
             now += seconds(setting) / setting.concurrent as f64;
-            tuner.observe(
-                Signal::Answered { rows: setting.rows },
-                Duration::from_secs_f64(now),
-            );
+            tuner.observe(Signal::Answered { rows: setting.rows }, Duration::from_secs_f64(now));
         }
         tuner.setting()
     }

@@ -63,10 +63,10 @@ pub(crate) fn bind(
         }
         (Wants::Features(features), kind) => bind_features(features, input, kind, settings),
         (Wants::Columns, kind) => bind_columns(input, kind, settings, None),
-        (Wants::Text(TextFormat::Raw), None) => Err(TransformError::configuration(
-            "a model that takes raw lines can't read Parquet",
-        )
-        .with_hint("choose another `--content-type`, such as application/jsonlines")),
+        (Wants::Text(TextFormat::Raw), None) => {
+            Err(TransformError::configuration("a model that takes raw lines can't read Parquet")
+                .with_hint("choose another `--content-type`, such as application/jsonlines"))
+        }
         (Wants::Text(format), kind) => bind_columns(input, kind, settings, Some(*format)),
     }
 }
@@ -183,7 +183,8 @@ fn bind_columns(
     let preparer = match kind {
         None => Preparer::Whole { then },
         Some(kind) => {
-            let fields = columns.iter().map(|&position| wanted(position, input.schema, input.sample));
+            let fields =
+                columns.iter().map(|&position| wanted(position, input.schema, input.sample));
             let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
             Preparer::LinesToColumns { reader, features: Vec::new(), then }
         }

@@ -226,9 +226,8 @@ fn shown(array: &ArrayRef, row: usize) -> String {
 /// Null floats of features that know no null become NaN: they are here because `nulls_as_nan` let
 /// them pass.
 fn nulls_to_nan(batch: RecordBatch, features: &[Feature]) -> Result<RecordBatch, TransformError> {
-    let concerned = |at: usize| {
-        batch.column(at).null_count() > 0 && batch.column(at).data_type().is_floating()
-    };
+    let concerned =
+        |at: usize| batch.column(at).null_count() > 0 && batch.column(at).data_type().is_floating();
     if features.is_empty() || !(0..batch.num_columns()).any(concerned) {
         return Ok(batch);
     }

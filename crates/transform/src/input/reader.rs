@@ -6,8 +6,8 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{
-        ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-        RowSelector,
+        ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+        RowSelection, RowSelector,
     },
 };
 
@@ -167,8 +167,7 @@ impl Reader {
                         attempts: 0,
                     })
                     .collect();
-                let source =
-                    Source::Lines { lines: chunk.lines, byte_offsets: chunk.byte_offsets };
+                let source = Source::Lines { lines: chunk.lines, byte_offsets: chunk.byte_offsets };
                 let read = Chunk { rows: RowNumbers::From(chunk.first_row), source, bad };
                 match picked {
                     None => return Ok(Some(read)),
@@ -191,9 +190,8 @@ fn open_parquet(
     limits: ChunkLimits,
     picked: Option<Vec<u64>>,
 ) -> Result<Reader, FileError> {
-    let mut builder =
-        ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata.clone())
-            .with_batch_size(limits.rows);
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata.clone())
+        .with_batch_size(limits.rows);
     if let Some(columns) = columns {
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);

@@ -109,7 +109,9 @@ pub(crate) fn nulls(schema: &SchemaRef, rows: usize) -> RecordBatch {
 
 /// Whether every value of `from` is one of `to`.
 fn widens(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Null, UInt8, UInt16, UInt32, Utf8};
+    use DataType::{
+        Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Null, UInt8, UInt16, UInt32, Utf8,
+    };
     match (from, to) {
         (Null, _) | (Utf8, LargeUtf8) | (LargeUtf8, Utf8) => true,
         (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32 | Float32, Float64)

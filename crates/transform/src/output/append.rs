@@ -35,7 +35,10 @@ use parquet::{
     schema::types::Type,
 };
 
-use super::{parquet::{properties, written}, spill::SpillFactory};
+use super::{
+    parquet::{properties, written},
+    spill::SpillFactory,
+};
 use crate::{error::TransformError, input::internal};
 
 /// Bytes copied at a time.
@@ -76,8 +79,8 @@ impl Appender {
         let file = File::create(path).map_err(TransformError::io("create", path))?;
         let (root, properties) = whole_schema(metadata, outputs)?;
         let buffered = BufWriter::with_capacity(COPY, file);
-        let writer = SerializedFileWriter::new(buffered, root, Arc::new(properties))
-            .map_err(written)?;
+        let writer =
+            SerializedFileWriter::new(buffered, root, Arc::new(properties)).map_err(written)?;
         let state = State { writer: Some(writer), next: 0, waiting: BTreeMap::new() };
         Ok(Self {
             source: PositionedFile(source),
@@ -203,11 +206,8 @@ fn whole_schema(
     let kept = file.key_value_metadata().map(|pairs| {
         pairs.iter().filter(|pair| pair.key != "ARROW:schema").cloned().collect::<Vec<_>>()
     });
-    let sorting = metadata
-        .metadata()
-        .row_groups()
-        .first()
-        .and_then(|group| group.sorting_columns().cloned());
+    let sorting =
+        metadata.metadata().row_groups().first().and_then(|group| group.sorting_columns().cloned());
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_offset_index_disabled(!has_page_index(metadata.metadata()))
@@ -215,10 +215,8 @@ fn whole_schema(
         .set_sorting_columns(sorting)
         .build();
     let fields = metadata.schema().fields().iter().chain(outputs.fields()).cloned();
-    let arrow = Schema::new_with_metadata(
-        fields.collect::<Vec<_>>(),
-        metadata.schema().metadata().clone(),
-    );
+    let arrow =
+        Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
     add_encoded_arrow_schema_to_metadata(&arrow, &mut properties);
     Ok((Arc::new(root), properties))
 }
@@ -247,13 +245,7 @@ impl NewColumns {
                 .map_err(internal)?;
         let factory = ArrowRowGroupWriterFactory::new(&nowhere, Arc::clone(schema))
             .with_page_store_factory(spill);
-        Ok(Self {
-            schema: Arc::clone(schema),
-            factory,
-            group,
-            writers: Vec::new(),
-            rows_left: 0,
-        })
+        Ok(Self { schema: Arc::clone(schema), factory, group, writers: Vec::new(), rows_left: 0 })
     }
 
     /// Encodes `batch`, which may go over row groups; complete ones are delivered.
@@ -314,7 +306,8 @@ impl NewColumns {
         let mut writers = self.writers.iter_mut();
         for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
             for leaf in compute_leaves(field, column).map_err(internal)? {
-                let writer = writers.next().ok_or_else(|| internal("a column writer is missing"))?;
+                let writer =
+                    writers.next().ok_or_else(|| internal("a column writer is missing"))?;
                 writer.write(&leaf).map_err(written)?;
             }
         }

@@ -28,7 +28,9 @@ impl OutputColumns {
                     "output column `{}` is also a column of the input",
                     output.name()
                 ))
-                .with_hint("rename it with `--output-prefix`, or leave the input's out by `--join`"));
+                .with_hint(
+                    "rename it with `--output-prefix`, or leave the input's out by `--join`",
+                ));
             }
         }
         Ok(Self { joined, outputs })

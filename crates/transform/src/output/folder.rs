@@ -56,10 +56,10 @@ impl Folder {
             .with_hint("choose another output"));
         }
         if holds_run && mode == Mode::New {
-            return Err(TransformError::output(format!(
-                "the output `{place}` holds another run"
-            ))
-            .with_hint("go on with it by `--resume`, replace it by `--overwrite`, or choose another"));
+            return Err(TransformError::output(format!("the output `{place}` holds another run"))
+                .with_hint(
+                    "go on with it by `--resume`, replace it by `--overwrite`, or choose another",
+                ));
         }
         let replaces = holds_run && mode == Mode::Overwrite;
         let lock = lock(place)?;
@@ -165,9 +165,9 @@ fn is_empty(place: &Location, objects: &Objects) -> Result<bool, TransformError>
     match place {
         Location::Local(path) => match std::fs::read_dir(path) {
             // `_bessemer` alone: a run that was killed before it wrote anything.
-            Ok(entries) => {
-                Ok(entries.flatten().all(|entry| entry.file_name().to_string_lossy() == "_bessemer"))
-            }
+            Ok(entries) => Ok(entries
+                .flatten()
+                .all(|entry| entry.file_name().to_string_lossy() == "_bessemer")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
             Err(error) => Err(TransformError::io("read", path)(error)),
         },

@@ -26,9 +26,8 @@ impl ParquetOutput {
         group_bytes: usize,
     ) -> Result<Self, TransformError> {
         let file = File::create(path).map_err(TransformError::io("create", path))?;
-        let properties = properties(&schema, compression)
-            .set_max_row_group_bytes(Some(group_bytes))
-            .build();
+        let properties =
+            properties(&schema, compression).set_max_row_group_bytes(Some(group_bytes)).build();
         let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(internal)?;
         Ok(Self { writer })
     }
@@ -49,10 +48,7 @@ pub(crate) fn written(error: parquet::errors::ParquetError) -> TransformError {
 }
 
 /// How our own columns are encoded: dictionaries only where values repeat, which floats rarely do.
-pub(crate) fn properties(
-    schema: &SchemaRef,
-    compression: Compression,
-) -> WriterPropertiesBuilder {
+pub(crate) fn properties(schema: &SchemaRef, compression: Compression) -> WriterPropertiesBuilder {
     let mut properties = WriterProperties::builder()
         .set_compression(compression)
         .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned());

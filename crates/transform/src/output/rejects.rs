@@ -107,8 +107,11 @@ impl RejectWriter {
             .failures
             .iter()
             .map(|failure| {
-                let record =
-                    if whole { Some(record_text(&scored.chunk, failure.row, header)?) } else { None };
+                let record = if whole {
+                    Some(record_text(&scored.chunk, failure.row, header)?)
+                } else {
+                    None
+                };
                 Ok(Reject(RejectRecord {
                     file: file.to_owned(),
                     row: scored.chunk.rows.number(failure.row),
@@ -271,7 +274,8 @@ fn record_text(
         let members = header.iter().cloned().zip(cells.map(text));
         return Ok(serde_json::Value::Object(members.collect()).to_string());
     }
-    let is_json = !unreadable && serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+    let is_json =
+        !unreadable && serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
     Ok(if is_json { text.into_owned() } else { serde_json::Value::from(text).to_string() })
 }
 

@@ -120,7 +120,8 @@ impl Sink {
                     Format::Csv => to_csv(&rows),
                     _ => to_json_lines(&rows),
                 };
-                let lines = lines.map_err(|error| TransformError::configuration(error.to_string()))?;
+                let lines =
+                    lines.map_err(|error| TransformError::configuration(error.to_string()))?;
                 output.write(&lines.text())
             }
         }

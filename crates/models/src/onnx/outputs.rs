@@ -61,7 +61,8 @@ impl Outputs {
         let mut outputs = Vec::new();
         for DeclaredOutput { name, tensor, labels } in declared {
             // `ort` panics when it is asked for an output without a name.
-            let outlet = outlets.iter().find(|outlet| outlet.name() == tensor && !tensor.is_empty());
+            let outlet =
+                outlets.iter().find(|outlet| outlet.name() == tensor && !tensor.is_empty());
             let Some(ValueType::Tensor { ty, shape, .. }) = outlet.map(Outlet::dtype) else {
                 return Err(format!("output `{name}` is no tensor"));
             };

@@ -2,7 +2,8 @@
 //!
 //! `ort` lets a session run one call at a time. So each call takes a session of its own, with one
 //! thread, and all sessions share the weights that ONNX Runtime packs for its kernels. Measured side by
-//! side on 2 cores that had other work too (means of two or three bests, 1,024 rows a run):
+//! side on 2 cores that had other work too (1,024 rows a run; the best of 7 rounds, averaged over two
+//! runs for the trees, three for the MLP, one for logistic regression):
 //!
 //! | rows/s | two sessions, shared weights | two sessions | one session, two threads |
 //! |---|---|---|---|

@@ -59,7 +59,11 @@ impl fmt::Display for ByteSize {
             1_000_000..1_000_000_000 => (bytes / 1e6, "MB"),
             _ => (bytes / 1e9, "GB"),
         };
-        if scaled < 10.0 { write!(f, "{scaled:.1} {unit}") } else { write!(f, "{scaled:.0} {unit}") }
+        if scaled < 10.0 {
+            write!(f, "{scaled:.1} {unit}")
+        } else {
+            write!(f, "{scaled:.0} {unit}")
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 /// The names in `known` closest to `wanted`, best first, at most `most`; none that is too far to help.
 #[must_use]
-pub fn nearest_names<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+pub fn nearest_names<'a>(
+    wanted: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<&'a str> {
     let limit = wanted.chars().count().max(3) / 2;
     let folded = wanted.to_lowercase();
     let mut scored: Vec<(usize, &str)> = known
@@ -10,7 +14,7 @@ pub fn nearest_names<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>,
         .map(|name| (edit_distance(&folded, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
-    scored.sort();
+    scored.sort_unstable();
     scored.into_iter().take(most).map(|(_, name)| name).collect()
 }
 

@@ -20,6 +20,11 @@ pub trait Model: Send + Sync {
     /// What the runtime asks of the engine's settings.
     fn limits(&self) -> Limits;
 
+    /// How many copies of the model there are, where it has copies.
+    fn copies(&self) -> Option<usize> {
+        None
+    }
+
     /// Scores `records`, which are in the form of [`Model::wants`]; blocks until the answer is there.
     /// The answer holds exactly one entry a record, in order: the engine checks the count and treats
     /// another as a failure.

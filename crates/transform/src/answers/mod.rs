@@ -72,6 +72,11 @@ impl AnswerDecoder {
         self.plan.get().map(|plan| &plan.schema)
     }
 
+    /// Fixes the columns to `schema`, unless they are known; returns those that hold.
+    pub fn settle(&self, schema: &Schema) -> &SchemaRef {
+        &self.plan.get_or_init(|| Plan::new(schema)).schema
+    }
+
     /// One row an answer, in order. Answers that do not fit are rows of nulls with an error of class
     /// `Output`. While no answer has shown the schema, the batch has no columns.
     pub fn decode(&self, answers: &Lines) -> (RecordBatch, Vec<(usize, RowError)>) {

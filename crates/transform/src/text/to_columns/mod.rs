@@ -31,7 +31,8 @@ pub(crate) use rows::{Fault, Layout, Rows, Wanted, shown};
 /// Which kind of text the records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    /// JSON objects, found by name, or arrays, found by position.
+    /// JSON objects, found by name, or arrays, found by position. Where all columns have names, arrays
+    /// are no records.
     JsonLines,
     /// CSV rows, found by position.
     Csv,
@@ -68,6 +69,8 @@ pub struct ColumnReader {
     places: Vec<usize>,
     kind: SourceKind,
     schema: SchemaRef,
+    /// Whether every column is found by its name, so that arrays are no records.
+    by_name: bool,
 }
 
 impl ColumnReader {
@@ -94,7 +97,10 @@ impl ColumnReader {
         let once = schema_of(&unique);
         let fields: Vec<FieldRef> =
             places.iter().map(|place| Arc::clone(&once.fields()[*place])).collect();
-        Self { layout: Layout::new(unique), places, kind, schema: Arc::new(Schema::new(fields)) }
+        let by_name =
+            kind == SourceKind::JsonLines && unique.iter().all(|field| field.name.is_some());
+        let schema = Arc::new(Schema::new(fields));
+        Self { layout: Layout::new(unique), places, kind, schema, by_name }
     }
 
     /// The schema of what `read` gives. Every column is nullable: rejected rows are nulls.
@@ -115,6 +121,12 @@ impl ColumnReader {
         for (index, record) in lines.iter().enumerate() {
             if skip(index) {
                 rows.push_nulls();
+                continue;
+            }
+            if self.by_name && record.trim_ascii_start().starts_with(b"[") {
+                rows.push_nulls();
+                let message = "an array where the other records are objects".to_owned();
+                errors.push((index, RowError { class: RejectClass::Parse, message }));
                 continue;
             }
             let pushed = match self.kind {

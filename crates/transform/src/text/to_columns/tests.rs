@@ -13,6 +13,11 @@ fn wanted(name: &str, position: usize, data_type: DataType, nullable: bool) -> W
     WantedField { name: Some(name.to_owned()), position, data_type, nullable }
 }
 
+/// The same column, found by its place only.
+fn unnamed(field: &WantedField) -> WantedField {
+    WantedField { name: None, ..field.clone() }
+}
+
 fn read(
     kind: SourceKind,
     fields: &[WantedField],
@@ -47,15 +52,23 @@ fn objects_are_read_by_name_and_arrays_by_position() {
     let records = [
         "{\"a\":1,\"b\":2.5,\"c\":[{}]}",
         " {\"b\" : 3, \"\\u0061\" : 4} ",
-        "[5,6]",
         "{\"b\":7}",
         "{\"b\":1,\"b\":8}",
     ];
     let (batch, errors) = read(SourceKind::JsonLines, &fields, &records);
     assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(batch.column(0).as_primitive::<Float32Type>().values(), &[2.5, 3.0, 6.0, 7.0, 8.0]);
+    assert_eq!(batch.column(0).as_primitive::<Float32Type>().values(), &[2.5, 3.0, 7.0, 8.0]);
     let a: Vec<_> = batch.column(1).as_primitive::<Int64Type>().iter().collect();
-    assert_eq!(a, [Some(1), Some(4), Some(5), None, None]);
+    assert_eq!(a, [Some(1), Some(4), None, None]);
+    let fields = fields.map(|field| unnamed(&field));
+    let (batch, errors) =
+        read(SourceKind::JsonLines, &fields, &["[5,6]", "{\"x\":7,\"y\":8}", "[]"]);
+    assert_eq!(
+        messages(&errors),
+        [(2, RejectClass::MissingFeature, "feature `column_1` is absent")]
+    );
+    let b = batch.column(0).as_primitive::<Float32Type>().iter();
+    assert_eq!(b.collect::<Vec<_>>(), [Some(6.0), Some(8.0), None]);
 }
 
 #[test]
@@ -71,7 +84,6 @@ fn each_fault_names_its_class_field_and_value() {
         &long,
         "{\"a\":NaN}",
         "[1]",
-        "[]",
         "3",
         "{\"a\":{\"x\":1}}",
         "{\"a\":\"x\",\"b\":}",
@@ -87,15 +99,15 @@ fn each_fault_names_its_class_field_and_value() {
         (4, mistyped, "feature `b`: `2.5` is no int64"),
         (5, mistyped, shown.as_str()),
         (6, parse, "malformed JSON: expected a value at byte 5"),
-        (8, missing, "feature `a` is absent"),
-        (9, parse, "malformed JSON: expected an object or an array at byte 0"),
-        (10, mistyped, "feature `a`: `{\"x\":1}` is no float32"),
-        (11, parse, "malformed JSON: expected a value at byte 13"),
+        (7, parse, "an array where the other records are objects"),
+        (8, parse, "malformed JSON: expected an object or an array at byte 0"),
+        (9, mistyped, "feature `a`: `{\"x\":1}` is no float32"),
+        (10, parse, "malformed JSON: expected a value at byte 13"),
     ];
     assert_eq!(messages(&errors), expected);
     assert_eq!(batch.num_rows(), records.len());
     assert_eq!(batch.column(0).null_count(), expected.len());
-    assert_eq!(batch.column(1).null_count(), expected.len() + 1);
+    assert_eq!(batch.column(1).null_count(), expected.len());
 }
 
 #[test]
@@ -455,8 +467,11 @@ proptest! {
             wanted("s", 2, DataType::Utf8, true),
         ];
         let refs: Vec<&str> = records.iter().map(String::as_str).collect();
-        let (batch, errors) = read(SourceKind::JsonLines, &fields, &refs);
+        let places = fields.clone().map(|field| unnamed(&field));
+        let by_name = read(SourceKind::JsonLines, &fields, &refs);
+        let by_place = read(SourceKind::JsonLines, &places, &refs);
         for (row, record) in records.iter().enumerate() {
+            let (batch, errors) = if record.starts_with('[') { &by_place } else { &by_name };
             let expected = naive(record);
             let well_formed = serde_json::from_str::<serde::de::IgnoredAny>(record).is_ok();
             if expected == Naive::Bad(RejectClass::Parse) && well_formed && record.contains('e') {

@@ -1,1 +1,0 @@
-//! Tree ensembles in our own kernels.

@@ -1,0 +1,237 @@
+//! A tree ensemble as a model of the engine: feature columns in, a `prediction` column out.
+
+use std::{fs, path::Path, sync::Arc, thread};
+
+use arrow::{
+    array::{
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeListArray, PrimitiveArray,
+        RecordBatchOptions,
+    },
+    datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Schema},
+    record_batch::RecordBatch,
+};
+use bessemer_domain::RejectClass;
+use bessemer_transform::{
+    model::{Answer, CallError, CallErrorKind, Feature, Limits, Model, Wants},
+    records::Records,
+};
+use bessemer_trees::{Column, Dialect, Ensemble, Predictor, Score};
+
+use super::TreesError;
+
+/// The name of the output column.
+const OUTPUT: &str = "prediction";
+
+/// Fewer rows than this are not worth another thread.
+const ROWS_A_THREAD: usize = 4096;
+
+/// What is asked of a tree model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// The sums of the trees instead of probabilities or values.
+    pub raw_score: bool,
+    /// The leaves that a row falls into, one a tree, instead of predictions.
+    pub leaf_index: bool,
+    /// Threads that one call may use; 0 and 1 mean the caller's only.
+    pub threads: usize,
+}
+
+/// A tree ensemble, ready to score.
+#[derive(Debug)]
+pub struct TreeModel {
+    predictor: Predictor,
+    options: TreeOptions,
+}
+
+impl TreeModel {
+    /// Reads the model in the file `path`, whose format is told by its content.
+    pub fn open(path: &Path, options: TreeOptions) -> Result<Self, TreesError> {
+        let bytes =
+            fs::read(path).map_err(|source| TreesError::Io { path: path.to_owned(), source })?;
+        let ensemble = Ensemble::read(&bytes)
+            .map_err(|source| TreesError::Read { path: path.to_owned(), source })?;
+        Ok(Self { predictor: Predictor::new(ensemble), options })
+    }
+
+    /// The type in which the model's library reads features and answers.
+    fn data_type(&self) -> DataType {
+        match self.predictor.ensemble().dialect() {
+            Dialect::XgBoost => DataType::Float32,
+            Dialect::LightGbm => DataType::Float64,
+        }
+    }
+
+    /// The type of one value of the output and how many values a row has.
+    fn output_shape(&self) -> (DataType, usize) {
+        let ensemble = self.predictor.ensemble();
+        if self.options.leaf_index {
+            return (DataType::Int32, ensemble.trees());
+        }
+        let raw = self.options.raw_score;
+        let width = if raw { ensemble.groups() } else { ensemble.outputs() };
+        (self.data_type(), width)
+    }
+
+    fn output_field(&self) -> Field {
+        let (item, width) = self.output_shape();
+        if width == 1 && !self.options.leaf_index {
+            return Field::new(OUTPUT, item, false);
+        }
+        let item = Arc::new(Field::new_list_field(item, false));
+        Field::new(OUTPUT, DataType::FixedSizeList(item, width as i32), false)
+    }
+
+    fn score(&self, batch: &RecordBatch) -> Result<ArrayRef, CallError> {
+        let width = self.output_shape().1;
+        let rows = batch.num_rows();
+        let raw = self.options.raw_score;
+        if self.options.leaf_index {
+            let mut leaves = vec![0_i32; rows * width];
+            self.each_block(batch, &mut leaves, width, |columns, out| {
+                self.predictor.leaves(columns, out);
+            })?;
+            return Ok(self.list::<Int32Type>(leaves));
+        }
+        if self.data_type() == DataType::Float32 {
+            self.predict::<Float32Type>(batch, width, raw)
+        } else {
+            self.predict::<Float64Type>(batch, width, raw)
+        }
+    }
+
+    fn predict<T>(
+        &self,
+        batch: &RecordBatch,
+        width: usize,
+        raw: bool,
+    ) -> Result<ArrayRef, CallError>
+    where
+        T: ArrowPrimitiveType<Native: Score + Default>,
+    {
+        let mut scores = vec![T::Native::default(); batch.num_rows() * width];
+        self.each_block(batch, &mut scores, width, |columns, out| {
+            self.predictor.predict(columns, raw, out);
+        })?;
+        if width == 1 {
+            return Ok(Arc::new(PrimitiveArray::<T>::new(scores.into(), None)));
+        }
+        Ok(self.list::<T>(scores))
+    }
+
+    /// The values, row by row, as the output's list column.
+    fn list<T: ArrowPrimitiveType>(&self, values: Vec<T::Native>) -> ArrayRef {
+        let (item, width) = self.output_shape();
+        let item = Arc::new(Field::new_list_field(item, false));
+        let values = Arc::new(PrimitiveArray::<T>::new(values.into(), None));
+        Arc::new(FixedSizeListArray::new(item, width as i32, values, None))
+    }
+
+    /// Cuts rows and answers into a block for each thread and has `work` do them at once.
+    fn each_block<T: Send>(
+        &self,
+        batch: &RecordBatch,
+        out: &mut [T],
+        width: usize,
+        work: impl Fn(&[Column<'_>], &mut [T]) + Sync,
+    ) -> Result<(), CallError> {
+        let values = batch.columns().iter().map(values).collect::<Result<Vec<_>, _>>()?;
+        let expected = self.predictor.ensemble().features();
+        if values.len() != expected {
+            let message = format!("the model reads {expected} features, not {}", values.len());
+            return Err(failure(message));
+        }
+        let rows = batch.num_rows();
+        let block = rows.div_ceil(self.options.threads.max(1)).max(ROWS_A_THREAD);
+        if rows <= block || width == 0 {
+            let columns: Vec<_> = values.iter().map(|values| values.column(0, rows)).collect();
+            if rows > 0 {
+                work(&columns, out);
+            }
+            return Ok(());
+        }
+        thread::scope(|scope| {
+            for (index, part) in out.chunks_mut(block * width).enumerate() {
+                let (values, work) = (&values, &work);
+                scope.spawn(move || {
+                    let (from, count) = (index * block, part.len() / width);
+                    let columns: Vec<_> =
+                        values.iter().map(|values| values.column(from, count)).collect();
+                    work(&columns, part);
+                });
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Model for TreeModel {
+    fn wants(&self) -> Wants {
+        let ensemble = self.predictor.ensemble();
+        let feature = |index: usize| Feature {
+            name: ensemble.feature_names().map(|names| names[index].clone()),
+            data_type: self.data_type(),
+            nullable: true,
+        };
+        Wants::Features((0..ensemble.features()).map(feature).collect())
+    }
+
+    fn outputs(&self) -> Option<Vec<Field>> {
+        Some(vec![self.output_field()])
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    fn call(&self, records: &Records) -> Result<Answer, CallError> {
+        let Records::Columns(batch) = records else {
+            return Err(failure("a tree model reads columns, not lines".to_owned()));
+        };
+        let schema = Arc::new(Schema::new(vec![self.output_field()]));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(schema, vec![self.score(batch)?], &options)
+            .expect("the answer has the type and the length that were asked for");
+        Ok(Answer::Columns(batch))
+    }
+}
+
+/// A column's values; where it has nulls, a copy with `NaN` in their place.
+enum Values<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    F32Filled(Vec<f32>),
+    F64Filled(Vec<f64>),
+}
+
+impl Values<'_> {
+    fn column(&self, from: usize, count: usize) -> Column<'_> {
+        match self {
+            Self::F32(values) => Column::F32(&values[from..from + count]),
+            Self::F64(values) => Column::F64(&values[from..from + count]),
+            Self::F32Filled(values) => Column::F32(&values[from..from + count]),
+            Self::F64Filled(values) => Column::F64(&values[from..from + count]),
+        }
+    }
+}
+
+fn values(array: &ArrayRef) -> Result<Values<'_>, CallError> {
+    if let Some(array) = array.as_primitive_opt::<Float32Type>() {
+        if array.null_count() == 0 {
+            return Ok(Values::F32(array.values()));
+        }
+        let filled = array.iter().map(|value| value.unwrap_or(f32::NAN)).collect();
+        return Ok(Values::F32Filled(filled));
+    }
+    if let Some(array) = array.as_primitive_opt::<Float64Type>() {
+        if array.null_count() == 0 {
+            return Ok(Values::F64(array.values()));
+        }
+        let filled = array.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+        return Ok(Values::F64Filled(filled));
+    }
+    Err(failure(format!("a tree model reads floating-point columns, not `{}`", array.data_type())))
+}
+
+fn failure(message: String) -> CallError {
+    CallError { kind: CallErrorKind::Records, class: RejectClass::Model, message }
+}

@@ -1,0 +1,360 @@
+//! Parquet to Parquet without re-encoding: row i of the output is row i of the input, so the input's
+//! column chunks are copied as encoded bytes and only the new columns are encoded, beside them, in
+//! the same row groups.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufReader, BufWriter, Sink as Nowhere},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow::{
+    datatypes::{Schema, SchemaRef},
+    record_batch::RecordBatch,
+};
+use bytes::Bytes;
+use parquet::{
+    arrow::{
+        ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata,
+        arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+        arrow_writer::{
+            ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+        },
+    },
+    basic::Compression,
+    column::writer::ColumnCloseResult,
+    file::{
+        metadata::ParquetMetaData,
+        page_index::column_index::ColumnIndexMetaData,
+        properties::{EnabledStatistics, WriterProperties},
+        reader::{ChunkReader, Length},
+        writer::{SerializedFileWriter, SerializedRowGroupWriter},
+    },
+    schema::types::Type,
+};
+
+use super::{
+    parquet::{properties, written},
+    spill::SpillFactory,
+};
+use crate::{error::TransformError, input::internal};
+
+/// Bytes copied at a time.
+const COPY: usize = 1 << 20;
+
+/// An output file to which row groups are added in order, whatever the order they come in.
+pub(crate) struct Appender {
+    source: PositionedFile,
+    metadata: ArrowReaderMetadata,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// None while a thread is writing.
+    writer: Option<SerializedFileWriter<BufWriter<File>>>,
+    next: usize,
+    waiting: BTreeMap<usize, Vec<ArrowColumnChunk>>,
+}
+
+/// Encodes the new columns of consecutive row groups.
+pub(crate) struct NewColumns {
+    schema: SchemaRef,
+    factory: ArrowRowGroupWriterFactory,
+    group: usize,
+    writers: Vec<ArrowColumnWriter>,
+    rows_left: usize,
+}
+
+impl Appender {
+    /// Starts an output at `path` that holds all of the input's columns and then `outputs`.
+    pub(crate) fn create(
+        path: &Path,
+        input: &Path,
+        metadata: &ArrowReaderMetadata,
+        outputs: &SchemaRef,
+    ) -> Result<Self, TransformError> {
+        let source = File::open(input).map_err(TransformError::io("open", input))?;
+        let file = File::create(path).map_err(TransformError::io("create", path))?;
+        let (root, properties) = whole_schema(metadata, outputs)?;
+        let buffered = BufWriter::with_capacity(COPY, file);
+        let writer =
+            SerializedFileWriter::new(buffered, root, Arc::new(properties)).map_err(written)?;
+        let state = State { writer: Some(writer), next: 0, waiting: BTreeMap::new() };
+        Ok(Self {
+            source: PositionedFile(source),
+            metadata: metadata.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Takes the encoded new columns of row group `group`. Whoever completes a run of row groups
+    /// writes it; others go on meanwhile.
+    pub(crate) fn deliver(
+        &self,
+        group: usize,
+        chunks: Vec<ArrowColumnChunk>,
+    ) -> Result<(), TransformError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.insert(group, chunks);
+        let Some(mut writer) = state.writer.take() else { return Ok(()) };
+        loop {
+            let next = state.next;
+            let Some(chunks) = state.waiting.remove(&next) else { break };
+            state.next += 1;
+            drop(state);
+            self.write_group(&mut writer, next, chunks)?;
+            state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+        state.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Ends the file, after the last row group was delivered.
+    pub(crate) fn finish(&self) -> Result<(), TransformError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = || TransformError::Internal("an output was ended too early".to_owned());
+        if state.next != self.metadata.metadata().num_row_groups() {
+            return Err(missing());
+        }
+        let writer = state.writer.take().ok_or_else(missing)?;
+        writer.close().map_err(written)?;
+        Ok(())
+    }
+
+    fn write_group(
+        &self,
+        writer: &mut SerializedFileWriter<BufWriter<File>>,
+        group: usize,
+        chunks: Vec<ArrowColumnChunk>,
+    ) -> Result<(), TransformError> {
+        let mut row_group = writer.next_row_group().map_err(written)?;
+        let columns = self.metadata.metadata().row_group(group).num_columns();
+        for column in 0..columns {
+            self.copy_column(&mut row_group, group, column)?;
+        }
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut row_group).map_err(written)?;
+        }
+        row_group.close().map_err(written)?;
+        Ok(())
+    }
+
+    fn copy_column(
+        &self,
+        row_group: &mut SerializedRowGroupWriter<'_, BufWriter<File>>,
+        group: usize,
+        column: usize,
+    ) -> Result<(), TransformError> {
+        let metadata = self.metadata.metadata();
+        let chunk = metadata.row_group(group).column(column);
+        let bloom_filter = match chunk.bloom_filter_offset() {
+            Some(_) => {
+                let file = self.source.0.try_clone().map_err(internal)?;
+                ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                    .get_row_group_column_bloom_filter(group, column)
+                    .map_err(internal)?
+            }
+            None => None,
+        };
+        let indexed = has_page_index(metadata);
+        let column_index = metadata
+            .column_index()
+            .and_then(|index| index.get(group)?.get(column).cloned())
+            .filter(|index| indexed && !matches!(index, ColumnIndexMetaData::NONE));
+        let offset_index = metadata
+            .offset_index()
+            .and_then(|index| index.get(group)?.get(column).cloned())
+            .filter(|_| indexed);
+        let close = ColumnCloseResult {
+            bytes_written: chunk.compressed_size() as u64,
+            rows_written: metadata.row_group(group).num_rows() as u64,
+            metadata: chunk.clone(),
+            bloom_filter,
+            column_index,
+            offset_index,
+        };
+        row_group.append_column(&self.source, close).map_err(written)
+    }
+}
+
+/// Whether every column chunk has an offset index: a file has all of them or none.
+fn has_page_index(metadata: &ParquetMetaData) -> bool {
+    metadata.offset_index().is_some_and(|index| {
+        index.len() == metadata.num_row_groups()
+            && index.iter().zip(metadata.row_groups()).all(|(group, row_group)| {
+                group.len() == row_group.num_columns()
+                    && group.iter().all(|chunk| !chunk.page_locations().is_empty())
+            })
+    })
+}
+
+/// The file's schema with the new columns behind it, and the properties that carry its metadata.
+fn whole_schema(
+    metadata: &ArrowReaderMetadata,
+    outputs: &SchemaRef,
+) -> Result<(Arc<Type>, WriterProperties), TransformError> {
+    let added = ArrowSchemaConverter::new().convert(outputs).map_err(internal)?;
+    let input = metadata.parquet_schema().root_schema();
+    let fields = input.get_fields().iter().chain(added.root_schema().get_fields()).cloned();
+    let root = Type::group_type_builder(input.name())
+        .with_fields(fields.collect())
+        .build()
+        .map_err(internal)?;
+    let file = metadata.metadata().file_metadata();
+    let kept = file.key_value_metadata().map(|pairs| {
+        pairs.iter().filter(|pair| pair.key != "ARROW:schema").cloned().collect::<Vec<_>>()
+    });
+    let sorting =
+        metadata.metadata().row_groups().first().and_then(|group| group.sorting_columns().cloned());
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_offset_index_disabled(!has_page_index(metadata.metadata()))
+        .set_key_value_metadata(kept)
+        .set_sorting_columns(sorting)
+        .build();
+    let fields = metadata.schema().fields().iter().chain(outputs.fields()).cloned();
+    let arrow =
+        Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
+    add_encoded_arrow_schema_to_metadata(&arrow, &mut properties);
+    Ok((Arc::new(root), properties))
+}
+
+impl NewColumns {
+    /// Encodes for the row groups of `input` from `group` on. Pages that wait beyond `spill`'s limit
+    /// go to disk.
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        compression: Compression,
+        input: &ArrowReaderMetadata,
+        group: usize,
+        spill: Arc<SpillFactory>,
+    ) -> Result<Self, TransformError> {
+        let root = ArrowSchemaConverter::new().convert(schema).map_err(internal)?;
+        let indexed = has_page_index(input.metadata());
+        let statistics = if indexed { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
+        let properties = properties(schema, compression)
+            .set_offset_index_disabled(!indexed)
+            .set_statistics_enabled(statistics)
+            .build();
+        let properties = Arc::new(properties);
+        // Only the column writers are of use: the file that they would belong to goes nowhere.
+        let nowhere: SerializedFileWriter<Nowhere> =
+            SerializedFileWriter::new(std::io::sink(), root.root_schema_ptr(), properties)
+                .map_err(internal)?;
+        let factory = ArrowRowGroupWriterFactory::new(&nowhere, Arc::clone(schema))
+            .with_page_store_factory(spill);
+        Ok(Self { schema: Arc::clone(schema), factory, group, writers: Vec::new(), rows_left: 0 })
+    }
+
+    /// Encodes `batch`, which may go over row groups; complete ones are delivered.
+    pub(crate) fn write(
+        &mut self,
+        batch: &RecordBatch,
+        appender: &Appender,
+    ) -> Result<(), TransformError> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            if self.writers.is_empty() {
+                self.start_group(appender)?;
+            }
+            let rows = self.rows_left.min(batch.num_rows() - start);
+            self.encode(&batch.slice(start, rows))?;
+            start += rows;
+            self.rows_left -= rows;
+            if self.rows_left == 0 {
+                self.end_group(appender)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers row groups without rows up to `end`, which no batch reaches.
+    pub(crate) fn finish(&mut self, end: usize, appender: &Appender) -> Result<(), TransformError> {
+        while self.group < end {
+            self.open_group(appender)?;
+            if self.rows_left > 0 {
+                return Err(TransformError::Internal("an output row is missing".to_owned()));
+            }
+            self.end_group(appender)?;
+        }
+        Ok(())
+    }
+
+    fn start_group(&mut self, appender: &Appender) -> Result<(), TransformError> {
+        loop {
+            self.open_group(appender)?;
+            if self.rows_left > 0 {
+                return Ok(());
+            }
+            self.end_group(appender)?;
+        }
+    }
+
+    fn open_group(&mut self, appender: &Appender) -> Result<(), TransformError> {
+        let groups = appender.metadata.metadata().row_groups();
+        let group = groups
+            .get(self.group)
+            .ok_or_else(|| TransformError::Internal("an output row is too much".to_owned()))?;
+        self.rows_left = group.num_rows() as usize;
+        self.writers = self.factory.create_column_writers(self.group).map_err(internal)?;
+        Ok(())
+    }
+
+    fn encode(&mut self, rows: &RecordBatch) -> Result<(), TransformError> {
+        let mut writers = self.writers.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
+            for leaf in compute_leaves(field, column).map_err(internal)? {
+                let writer =
+                    writers.next().ok_or_else(|| internal("a column writer is missing"))?;
+                writer.write(&leaf).map_err(written)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self, appender: &Appender) -> Result<(), TransformError> {
+        let chunks = self.writers.drain(..).map(ArrowColumnWriter::close);
+        let chunks = chunks.collect::<Result<Vec<_>, _>>().map_err(written)?;
+        appender.deliver(self.group, chunks)?;
+        self.group += 1;
+        Ok(())
+    }
+}
+
+/// A file read at given places with buffers fit for copying.
+struct PositionedFile(File);
+
+impl Length for PositionedFile {
+    fn len(&self) -> u64 {
+        self.0.metadata().map(|metadata| metadata.len()).unwrap_or_default()
+    }
+}
+
+impl ChunkReader for PositionedFile {
+    type T = BufReader<FileAt>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let at = FileAt { file: self.0.try_clone()?, offset: start };
+        Ok(BufReader::with_capacity(COPY, at))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// Reads by position, so that threads can share a file.
+struct FileAt {
+    file: File,
+    offset: u64,
+}
+
+impl std::io::Read for FileAt {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = std::os::unix::fs::FileExt::read_at(&self.file, buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

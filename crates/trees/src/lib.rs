@@ -14,6 +14,8 @@ mod plan;
 mod predictor;
 mod read;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use ensemble::{Dialect, Ensemble};
 pub use predictor::{Predictor, Score};

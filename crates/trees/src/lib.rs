@@ -54,9 +54,7 @@ impl Column<'_> {
             Self::F64(values) => values[row],
         }
     }
-}
 
-impl<'a> Column<'a> {
     /// The rows `from..from + count`.
     pub(crate) fn rows(self, from: usize, count: usize) -> Self {
         match self {

@@ -1,13 +1,14 @@
 //! Scores a file of columns with a tree model, for tests and benchmarks.
 //!
 //! `measure score MODEL COLUMNS OUT answers|raw|leaves` writes what the model answers.
-//! `measure time MODEL COLUMNS THREADS REPEATS` prints the rows a second of each repeat.
+//! `measure time MODEL COLUMNS THREADS REPEATS` prints the rows a second of each repeat; with
+//! `time-portable` in the place of `time`, those of the portable kernel.
 //! COLUMNS holds raw little-endian `float32` values (`float64` if the name ends in `.f64`), one
 //! feature after the other; OUT gets `float32` for XGBoost and `float64` for LightGBM, row by row,
 //! or `int32` leaves.
 #![expect(clippy::print_stdout, reason = "this is what the program is for")]
 
-use std::{env, fs, thread, time::Instant};
+use std::{env, fs, path::Path, thread, time::Instant};
 
 use bessemer_trees::{Column, Dialect, Ensemble, Predictor, Score};
 
@@ -24,7 +25,11 @@ fn main() {
     let bytes = fs::read(model).expect("the model can be read");
     let started = Instant::now();
     let ensemble = Ensemble::read(&bytes).unwrap_or_else(|error| panic!("{error}: {error:?}"));
-    let predictor = Predictor::new(ensemble);
+    let predictor = if verb == "time-portable" {
+        Predictor::portable(ensemble)
+    } else {
+        Predictor::new(ensemble)
+    };
     let loading = started.elapsed();
     let values = values(columns);
     let rows = match &values {
@@ -50,7 +55,7 @@ fn main() {
 
 fn values(path: &str) -> Values {
     let bytes = fs::read(path).expect("the columns can be read");
-    if path.ends_with(".f64") {
+    if Path::new(path).extension().is_some_and(|extension| extension == "f64") {
         let (values, _) = bytes.as_chunks();
         return Values::F64(values.iter().map(|value| f64::from_le_bytes(*value)).collect());
     }

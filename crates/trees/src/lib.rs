@@ -14,6 +14,8 @@ mod plan;
 mod predictor;
 mod read;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use ensemble::{Dialect, Ensemble};
 pub use predictor::{Predictor, Score};
@@ -52,9 +54,7 @@ impl Column<'_> {
             Self::F64(values) => values[row],
         }
     }
-}
 
-impl<'a> Column<'a> {
     /// The rows `from..from + count`.
     pub(crate) fn rows(self, from: usize, count: usize) -> Self {
         match self {

@@ -36,7 +36,7 @@ impl Link {
         match self {
             Self::Identity => {}
             Self::Sigmoid { .. } => {
-                each(sums, |sum| 1.0 / ((-sum).min(LARGEST_EXPONENT).exp() + 1.0 + 1e-16))
+                each(sums, |sum| 1.0 / ((-sum).min(LARGEST_EXPONENT).exp() + 1.0 + 1e-16));
             }
             Self::Exp => each(sums, f32::exp),
             Self::Hinge => each(sums, |sum| if sum > 0.0 { 1.0 } else { 0.0 }),

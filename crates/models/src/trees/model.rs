@@ -86,6 +86,9 @@ impl TreeModel {
         let rows = batch.num_rows();
         let raw = self.options.raw_score;
         if self.options.leaf_index {
+            if width == 0 {
+                return Err(failure("the model has no trees, so no leaves".to_owned()));
+            }
             let mut leaves = vec![0_i32; rows * width];
             self.each_block(batch, &mut leaves, width, |columns, out| {
                 self.predictor.leaves(columns, out);
@@ -234,4 +237,82 @@ fn values(array: &ArrayRef) -> Result<Values<'_>, CallError> {
 
 fn failure(message: String) -> CallError {
     CallError { kind: CallErrorKind::Records, class: RejectClass::Model, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Float32Array;
+
+    use super::*;
+
+    const STUMP: &str = r#"{"learner": {"feature_names": ["a", "b"], "gradient_booster": {
+      "model": {"gbtree_model_param": {"num_trees": "1"}, "tree_info": [0], "trees": [{
+        "default_left": [0, 0, 0], "left_children": [1, -1, -1], "right_children": [2, -1, -1],
+        "split_conditions": [0.5, -1.25, 2.0], "split_indices": [1, 0, 0],
+        "tree_param": {"num_nodes": "3"}}]}, "name": "gbtree"},
+      "learner_model_param": {"base_score": "5E-1", "num_class": "0", "num_feature": "2"},
+      "objective": {"name": "reg:squarederror"}}, "version": [3, 2, 0]}"#;
+
+    fn model(options: TreeOptions) -> TreeModel {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), STUMP).expect("written");
+        TreeModel::open(file.path(), options).expect("a model")
+    }
+
+    fn answer(model: &TreeModel, b: Vec<Option<f32>>) -> RecordBatch {
+        let a = Arc::new(Float32Array::from(vec![0.0; b.len()])) as ArrayRef;
+        let b = Arc::new(Float32Array::from(b)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter_with_nullable([("a", a, true), ("b", b, true)]);
+        match model.call(&Records::Columns(batch.expect("a batch"))).expect("an answer") {
+            Answer::Columns(answer) => answer,
+            Answer::Json(_) => panic!("a tree model answers columns"),
+        }
+    }
+
+    #[test]
+    fn nulls_are_missing_values() {
+        let model = model(TreeOptions::default());
+        let answer = answer(&model, vec![Some(0.0), None, Some(0.5), Some(f32::NAN)]);
+        assert_eq!(answer.schema().fields()[..], [Arc::new(model.output_field())]);
+        let predictions = answer.column(0).as_primitive::<Float32Type>();
+        assert_eq!(predictions.values()[..], [-0.75, 2.5, 2.5, 2.5]);
+    }
+
+    #[test]
+    fn leaves_are_a_list() {
+        let model = model(TreeOptions { leaf_index: true, ..TreeOptions::default() });
+        let answer = answer(&model, vec![Some(0.0), None]);
+        let leaves = answer.column(0).as_fixed_size_list();
+        assert_eq!(leaves.values().as_primitive::<Int32Type>().values()[..], [1, 2]);
+    }
+
+    #[test]
+    fn blocks_for_threads_keep_their_order() {
+        let rows = ROWS_A_THREAD * 2 + 5;
+        let values: Vec<_> =
+            (0..rows).map(|row| Some(if row % 3 == 0 { 0.0 } else { 1.0 })).collect();
+        let one = answer(&model(TreeOptions::default()), values.clone());
+        let three = answer(&model(TreeOptions { threads: 3, ..TreeOptions::default() }), values);
+        assert_eq!(one, three);
+        assert_eq!(one.num_rows(), rows);
+    }
+
+    #[test]
+    fn features_carry_their_names() {
+        let Wants::Features(features) = model(TreeOptions::default()).wants() else {
+            panic!("a tree model reads features");
+        };
+        let names: Vec<_> = features.iter().map(|feature| feature.name.as_deref()).collect();
+        assert_eq!(names, [Some("a"), Some("b")]);
+        assert!(features.iter().all(|feature| feature.nullable));
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_named() {
+        let error = TreeModel::open(Path::new("absent.json"), TreeOptions::default());
+        assert_eq!(
+            error.map_err(|error| error.to_string()).err().as_deref(),
+            Some("read model `absent.json`")
+        );
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::{MAX_DEPTH, SyntaxError, Value};
 
-/// Reads one JSON text. The values of members named in `skip` are checked, but not kept.
+/// Reads one JSON text. The values of members named in `skip` are not kept, and arrays of numbers
+/// among them only skimmed.
 pub(crate) fn parse_json(bytes: &[u8], skip: &[&str]) -> Result<Value, SyntaxError> {
     let mut parser = Parser { bytes, at: 0, skip };
     parser.space();
@@ -94,9 +95,10 @@ impl Parser<'_> {
             self.space();
             self.expect(b':')?;
             self.space();
-            let value = self.value(depth + 1)?;
             if !self.skip.contains(&name.as_str()) {
-                members.push((name, value));
+                members.push((name, self.value(depth + 1)?));
+            } else if !self.skim_numbers() {
+                self.value(depth + 1)?;
             }
             self.space();
             if self.peek() != Some(b',') {
@@ -106,6 +108,21 @@ impl Parser<'_> {
         }
         self.expect(b'}')?;
         Ok(Value::Map(members))
+    }
+
+    /// Steps over an array of numbers without reading them; whether there was one.
+    fn skim_numbers(&mut self) -> bool {
+        let Some(rest) = self.bytes[self.at..].strip_prefix(b"[") else { return false };
+        let end = rest.iter().position(|byte| {
+            !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' | b',' | b' ')
+        });
+        match end {
+            Some(end) if rest[end] == b']' => {
+                self.at += end + 2;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn array(&mut self, depth: usize) -> Result<Value, SyntaxError> {
@@ -170,13 +187,8 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<Number, SyntaxError> {
-        for (text, number) in
-            [("NaN", f32::NAN), ("Infinity", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY)]
-        {
-            if self.bytes[self.at..].starts_with(text.as_bytes()) {
-                self.at += text.len();
-                return Ok(Number::Float(number));
-            }
+        if matches!(self.bytes[self.at..], [b'N' | b'I', ..] | [b'-', b'I', ..]) {
+            return self.not_finite();
         }
         let rest = &self.bytes[self.at..];
         let length = rest
@@ -189,6 +201,18 @@ impl Parser<'_> {
         let number = number.map_err(|_| self.error("expected a number"))?;
         self.at += length;
         Ok(number)
+    }
+
+    fn not_finite(&mut self) -> Result<Number, SyntaxError> {
+        for (text, number) in
+            [("NaN", f32::NAN), ("Infinity", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY)]
+        {
+            if self.bytes[self.at..].starts_with(text.as_bytes()) {
+                self.at += text.len();
+                return Ok(Number::Float(number));
+            }
+        }
+        Err(self.error("expected a number"))
     }
 
     fn string(&mut self) -> Result<String, SyntaxError> {

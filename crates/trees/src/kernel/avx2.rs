@@ -95,7 +95,7 @@ struct Nodes<'a> {
 
 #[target_feature(enable = "avx2")]
 unsafe fn store(pair: Pair, lanes: &mut Lanes) {
-    let out = lanes.0.as_mut_ptr().cast::<__m256i>();
+    let out = std::ptr::from_mut(lanes).cast::<__m256i>();
     // SAFETY: `Lanes` has 64 bytes, aligned to 64.
     unsafe {
         _mm256_store_si256(out, pair.0);
@@ -104,6 +104,7 @@ unsafe fn store(pair: Pair, lanes: &mut Lanes) {
 }
 
 /// For the 64 rows, all ones where the code at `codes` is below `limit`.
+#[expect(clippy::cast_ptr_alignment, reason = "the loads are those for any alignment")]
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn below(limit: i8, codes: *const i8) -> Pair {

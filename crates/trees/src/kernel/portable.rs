@@ -25,13 +25,11 @@ impl Kernel for Portable {
             }
             Top::Merged { first, count } => {
                 for merge in &plan.merges[first..first + count] {
-                    let codes = &codes[merge.offset as usize..][..CHUNK];
-                    let left = scratch.operands[merge.left as usize].0;
-                    let right = scratch.operands[merge.right as usize].0;
-                    let out = &mut scratch.operands[merge.out as usize].0;
-                    for row in 0..CHUNK {
-                        out[row] = if codes[row] < merge.limit { left[row] } else { right[row] };
-                    }
+                    let codes = codes[merge.offset as usize..].first_chunk().expect("64 rows");
+                    let left = &scratch.operands[merge.left as usize].0;
+                    let right = &scratch.operands[merge.right as usize].0;
+                    let merged = either(codes, merge.limit, left, right);
+                    scratch.operands[merge.out as usize].0 = merged;
                 }
                 *exits = if count == 0 { Lanes([0; CHUNK]) } else { scratch.operands[FIRST_SLOT] };
             }
@@ -57,6 +55,15 @@ impl Kernel for Portable {
             }
         }
     }
+}
+
+/// Row by row what is on the left if the code is below the limit, else what is on the right. Without
+/// branches, so that the compiler makes of it whatever SIMD there is.
+fn either(codes: &[i8; CHUNK], limit: i8, left: &[u8; CHUNK], right: &[u8; CHUNK]) -> [u8; CHUNK] {
+    std::array::from_fn(|row| {
+        let is_left = u8::from(codes[row] < limit).wrapping_neg();
+        (left[row] & is_left) | (right[row] & !is_left)
+    })
 }
 
 /// The exits of a complete tree, level by level.

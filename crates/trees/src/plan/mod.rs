@@ -103,20 +103,15 @@ pub(crate) struct Merge {
 pub(crate) struct Step {
     pub(crate) offset: u32,
     /// The left child; the right one follows it.
-    next_and_limit: u32,
+    pub(crate) left: u32,
+    pub(crate) limit: i8,
 }
 
 impl Step {
-    /// A node that goes left to `next` if the code is below `limit`, which counts from 0.
-    pub(crate) fn new(offset: u32, next: usize, limit: u8) -> Self {
-        assert!(next < 1 << 24, "a tree has fewer than 2^24 nodes");
-        Self { offset, next_and_limit: (next as u32) << 8 | u32::from(limit ^ 0x80) }
-    }
-
     /// The node that a row with `code` goes to.
     #[inline(always)]
     pub(crate) fn next(self, code: i8) -> u32 {
-        (self.next_and_limit >> 8) + u32::from(code >= self.next_and_limit as u8 as i8)
+        self.left + u32::from(code >= self.limit)
     }
 }
 

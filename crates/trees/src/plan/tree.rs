@@ -142,7 +142,7 @@ impl<R: Real> Plan<R> {
                 }
                 Node::Leaf { value: held, id } => (value, leaf) = (*held, *id),
             }
-            self.steps.push(Step::new(offset, next, (limit as u8) ^ 0x80));
+            self.steps.push(Step { offset, left: next as u32, limit });
             self.step_leaves.push(R::from_f64(value));
             self.step_leaf_ids.push(leaf);
             at += 1;

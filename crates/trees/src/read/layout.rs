@@ -10,6 +10,9 @@ pub(super) struct Children {
     pub(super) right: usize,
 }
 
+/// The place of a child that can be no node.
+pub(super) const NOWHERE: usize = usize::MAX;
+
 /// Lays the tree with `count` nodes out whose root is node 0. `children` names the children of a
 /// split and tells leaves by `None`; `node` makes a node, with the children's new indices.
 /// Nodes that the root does not lead to (XGBoost keeps those it pruned) are left out.
@@ -31,6 +34,9 @@ pub(super) fn lay_out<E>(
         let mut places = Children { left: 0, right: 0 };
         if let Some(children) = children(index) {
             for child in [children.left, children.right] {
+                if child == NOWHERE {
+                    return Err(wrong(index, "a child out of range".to_owned()));
+                }
                 if child >= count {
                     return Err(wrong(index, format!("child {child} of {count} nodes")));
                 }

@@ -3,8 +3,9 @@
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use super::{
-    ReadError,
-    layout::{Children, lay_out},
+    MOST_FEATURES, MOST_GROUPS, ReadError,
+    layout::{Children, NOWHERE, lay_out},
+    within,
 };
 use crate::{
     ensemble::{CategorySet, Dialect, Ensemble, Missing, Node, Test, Tree},
@@ -25,6 +26,10 @@ pub(super) fn ensemble(text: &str) -> Result<Ensemble, ReadError> {
     let classes: usize = header.parse("num_tree_per_iteration")?;
     let last_feature: usize = header.parse("max_feature_idx")?;
     let features = last_feature.saturating_add(1);
+    within(features, MOST_FEATURES)
+        .map_err(|message| header.invalid("max_feature_idx", message))?;
+    within(classes, MOST_GROUPS)
+        .map_err(|message| header.invalid("num_tree_per_iteration", message))?;
     if classes == 0 || blocks.len() % classes != 0 {
         let message = format!("{classes} a round, but there are {} trees", blocks.len());
         return Err(header.invalid("num_tree_per_iteration", message));
@@ -211,7 +216,7 @@ fn tree(block: &Block<'_>, features: usize, group: usize) -> Result<Tree, ReadEr
     // Nodes of the layout: first the splits, then the leaves.
     let place = |child: i64| match usize::try_from(child) {
         Ok(split) if split < leaves - 1 => split,
-        Ok(_) => usize::MAX,
+        Ok(_) => NOWHERE,
         Err(_) => (leaves - 1).saturating_add((!child) as usize), // -1 is leaf 0
     };
     lay_out(

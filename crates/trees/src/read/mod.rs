@@ -52,6 +52,21 @@ pub enum ReadError {
     Unsupported(String),
 }
 
+/// A model that claims to read more features than this is taken for broken.
+const MOST_FEATURES: usize = 1 << 20;
+
+/// A model that claims to answer more values than this is taken for broken.
+const MOST_GROUPS: usize = 1 << 14;
+
+/// Whether a count is believable; if not, what to say.
+fn within(count: usize, most: usize) -> Result<(), String> {
+    if count <= most {
+        Ok(())
+    } else {
+        Err(format!("a count of {count}, where {most} is the most"))
+    }
+}
+
 impl Format {
     /// The format that `bytes` are in, told by how they begin.
     #[must_use]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    ReadError,
-    layout::{Children, lay_out},
+    MOST_FEATURES, MOST_GROUPS, ReadError,
+    layout::{Children, NOWHERE, lay_out},
+    within,
 };
 use crate::{
     document::{At, Value},
@@ -30,6 +31,8 @@ pub(super) fn ensemble(document: &Value) -> Result<Ensemble, ReadError> {
     let classes = parameters.size_or("num_class", 0)?;
     let targets = parameters.size_or("num_target", 1)?;
     let groups = classes.max(targets).max(1);
+    within(features, MOST_FEATURES).map_err(|message| parameters.invalid(message))?;
+    within(groups, MOST_GROUPS).map_err(|message| parameters.invalid(message))?;
     let link = Objective::read(&learner)?;
     let trees = booster(&learner, features, groups)?;
     Ok(Ensemble {
@@ -58,14 +61,14 @@ impl Objective {
             |score| -(1.0 / score.clamp(NEAREST_TO_0, 1.0 - NEAREST_TO_0) - 1.0).ln();
         let (link, to_margin) = match name.text()? {
             "binary:logistic" | "reg:logistic" => (Link::Sigmoid { scale: 1.0 }, logit),
-            "binary:logitraw" => (Link::Identity, identity),
             "binary:hinge" => (Link::Hinge, identity),
             "multi:softprob" => (Link::Softmax, identity),
             "multi:softmax" => (Link::Argmax, identity),
             "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => {
                 (Link::Exp, f32::ln as fn(f32) -> f32)
             }
-            "reg:squarederror"
+            "binary:logitraw"
+            | "reg:squarederror"
             | "reg:linear"
             | "reg:squaredlogerror"
             | "reg:absoluteerror"
@@ -243,7 +246,7 @@ impl<'a> TreeReader<'a> {
     }
 
     fn tree(&self, group: usize) -> Result<Tree, ReadError> {
-        let child = |index: i64| usize::try_from(index).unwrap_or(usize::MAX);
+        let child = |index: i64| usize::try_from(index).unwrap_or(NOWHERE);
         lay_out(
             self.left.len(),
             group,

@@ -68,8 +68,8 @@ const FEWEST_RUN_ROWS: usize = 8;
 ///
 /// A call's records run through the model some at a time: about 128 KiB of input, at most 1,024
 /// records (28 floats: 1,024). The tensors between the layers then stay in the cache and small: an MLP
-/// (28-256-256-1) ran at 1.12M rows/s with 1,024 rows a run and 0.9M with 8,192, and held 63 MB instead
-/// of 207 MB, 372 MB with 16,384. Trees and linear models do not care.
+/// (28-256-256-1) ran at 1.13M rows/s with 1,024 rows a run and at 0.9M with 8,192; five sessions of it
+/// held 62 MB and 207 MB, and 372 MB with 16,384. Trees and linear models do not care.
 ///
 /// So the rows of a call hardly matter to the model; [`Limits::start_rows`] asks for sixteen runs, to
 /// make what a call costs beside the runs small. As many calls run at once as there are sessions, which

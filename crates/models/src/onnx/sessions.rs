@@ -1,11 +1,18 @@
 //! The sessions of one model: as many as there are calls at once.
 //!
 //! `ort` lets a session run one call at a time. So each call takes a session of its own, with one
-//! thread, and all sessions share the weights that ONNX Runtime packs for its kernels. On 2 cores, with
-//! 1,024 rows a run, that was faster than one session with two threads for boosted trees (200: 302k
-//! against 285k rows/s), an MLP (28-256-256-1: 1.12M against 1.08M) and logistic regression (92M
-//! against 54M), and leaves the cores to the engine's other stages between runs. Without sharing, two
-//! sessions ran the MLP at 0.95M rows/s: the weights were in the cache twice.
+//! thread, and all sessions share the weights that ONNX Runtime packs for its kernels. Measured side by
+//! side on 2 cores that had other work too (1,024 rows a run; the best of 7 rounds, averaged over two
+//! runs for the trees, three for the MLP, one for logistic regression):
+//!
+//! | rows/s | two sessions, shared weights | two sessions | one session, two threads |
+//! |---|---|---|---|
+//! | 200 trees of depth 6 | 295k | 279k | 273k |
+//! | MLP 28-256-256-1 | 1.13M | 0.97M | 1.02M |
+//! | logistic regression | 92M | 90M | 54M |
+//!
+//! One session with two threads was ahead only where it does not matter: logistic regression with 4,096
+//! rows and more (112M against 99M), which no file can feed.
 //!
 //! Sessions come into being when calls wait for one. A model so large that a second copy of it would
 //! hurt ([`LARGE`]), or with its weights in other files, has one session with all the threads.

@@ -14,7 +14,7 @@ pub fn nearest_names<'a>(
         .map(|name| (edit_distance(&folded, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
-    scored.sort();
+    scored.sort_unstable();
     scored.into_iter().take(most).map(|(_, name)| name).collect()
 }
 

@@ -78,7 +78,7 @@ impl<'a> Lane<'a> {
             if in_flight == 0 {
                 break;
             }
-            let done = self.receive(&receiver)?;
+            let done = receive(&receiver)?;
             in_flight -= 1;
             reorder.insert(done.sequence, (done.result, done.permit));
             while let Some((result, permit)) = reorder.pop() {
@@ -159,10 +159,6 @@ impl<'a> Lane<'a> {
         });
     }
 
-    fn receive(&self, receiver: &Receiver<Done>) -> Result<Done, FileError> {
-        receiver.recv().map_err(|_| TransformError::Internal("a call was lost".to_owned()).into())
-    }
-
     fn deliver(&mut self, scored: Scored) -> Result<(), FileError> {
         self.file.count(&scored, &self.shared.stats);
         self.held.push(scored);
@@ -192,6 +188,10 @@ impl<'a> Lane<'a> {
         }
         Ok(())
     }
+}
+
+fn receive(receiver: &Receiver<Done>) -> Result<Done, FileError> {
+    receiver.recv().map_err(|_| TransformError::Internal("a call was lost".to_owned()).into())
 }
 
 fn scored(result: Result<Scored, WorkError>) -> Result<Scored, FileError> {

@@ -92,6 +92,12 @@ impl Lines {
     }
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        LinesBuilder::default().finish()
+    }
+}
+
 impl<T: AsRef<[u8]>> FromIterator<T> for Lines {
     fn from_iter<I: IntoIterator<Item = T>>(records: I) -> Self {
         let mut builder = LinesBuilder::default();

@@ -148,7 +148,7 @@ impl Files<'_> {
             let merged = self.scratch.join("merged");
             let patch = Patch {
                 output: copy.path().to_owned(),
-                patch: self.scratch.join(patch),
+                mended_rows: self.scratch.join(patch),
                 format,
                 compression,
                 rejected: self.rejected,

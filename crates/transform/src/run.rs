@@ -61,8 +61,11 @@ pub struct Controls {
     /// Set it to stop the run.
     pub stop: Arc<AtomicBool>,
     /// Told of each file that is in place.
-    pub on_file: Arc<dyn Fn(&str, u64, u64) + Send + Sync>,
+    pub on_file: OnFile,
 }
+
+/// Takes a file's name, its records and how many of them were rejected.
+pub(crate) type OnFile = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
 /// Runs a job to its end. Files that can't be read and records that are rejected are in the summary;
 /// an error means that the run itself could not go on.
@@ -239,9 +242,23 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Takes every item through, on as many threads as the settings say.
+    /// Takes every item through, on as many threads as the settings say. The first file is opened
+    /// before that: what does not fit the model stops the run before any work.
     fn all(mut self) {
-        let todo = Mutex::new(std::mem::take(&mut self.todo));
+        let mut items = std::mem::take(&mut self.todo);
+        while let Some(Item::File(index)) = items.front() {
+            match self.open(*index) {
+                Ok(file) => {
+                    items.pop_front();
+                    put_parts(&file, &mut items);
+                    break;
+                }
+                Err(error @ FileError::Run(_)) => return self.failed("", None, error),
+                Err(error) => self.failed(&self.inputs[*index].relative, None, error),
+            }
+            items.pop_front();
+        }
+        let todo = Mutex::new(items);
         let threads = self.shared.settings.threads.max(1);
         for _ in 0..threads {
             self.shared.lanes.enter();
@@ -260,7 +277,8 @@ impl Work<'_> {
     }
 
     fn lanes(&self, todo: &Mutex<VecDeque<Item>>) {
-        let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let lock = || todo.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = || lock().pop_front();
         while let Some(item) = next() {
             if self.shared.stop.load(Ordering::Relaxed) {
                 self.shared.fail(TransformError::Stopped);
@@ -268,21 +286,13 @@ impl Work<'_> {
             }
             let (file, part) = match item {
                 Item::Part(file, part) => (file, part),
-                Item::File(index) => match self.open(index) {
-                    Ok(file) => {
-                        let mut parts: VecDeque<_> = file.parts(LANE_ROWS).into();
-                        let first = parts.pop_front().flatten();
-                        let mut todo = todo.lock().unwrap_or_else(PoisonError::into_inner);
-                        for part in parts.into_iter().rev() {
-                            todo.push_front(Item::Part(Arc::clone(&file), part));
-                        }
-                        (file, first)
+                Item::File(index) => {
+                    match self.open(index) {
+                        Ok(file) => put_parts(&file, &mut lock()),
+                        Err(error) => self.failed(&self.inputs[index].relative, None, unfit(error)),
                     }
-                    Err(error) => {
-                        self.failed(&self.inputs[index].relative, None, error);
-                        continue;
-                    }
-                },
+                    continue;
+                }
             };
             let result = Lane::new(self.shared, &file, part.as_ref())
                 .map_err(FileError::from)
@@ -311,6 +321,22 @@ impl Work<'_> {
                 }
             }
         }
+    }
+}
+
+fn put_parts(file: &Arc<FileWork>, items: &mut VecDeque<Item>) {
+    for part in file.parts(LANE_ROWS).into_iter().rev() {
+        items.push_front(Item::Part(Arc::clone(file), part));
+    }
+}
+
+/// A later file that does not fit the model fails alone.
+fn unfit(error: FileError) -> FileError {
+    match error {
+        FileError::Run(error @ TransformError::Configuration { .. }) => {
+            FileError::Unreadable(error.to_string())
+        }
+        error => error,
     }
 }
 

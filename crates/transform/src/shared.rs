@@ -73,6 +73,21 @@ impl Lanes {
 }
 
 impl Shared {
+    /// Whether the model takes text.
+    pub(crate) fn wants_text(&self) -> bool {
+        matches!(self.wants, Wants::Text(_))
+    }
+
+    /// Bytes of a payload of text, at most.
+    pub(crate) fn max_payload(&self) -> u64 {
+        const DEFAULT: u64 = 6 << 20;
+        match (self.settings.max_payload, self.limits.max_payload) {
+            (Some(user), Some(model)) => user.min(model),
+            (Some(bytes), None) | (None, Some(bytes)) => bytes,
+            (None, None) => DEFAULT,
+        }
+    }
+
     /// Waits until the model has answered a record and the output columns are known. If no lane can
     /// go on, every record so far was rejected: the outputs then have one column without a value.
     pub(crate) fn wait_for_columns(&self) -> Result<(), TransformError> {

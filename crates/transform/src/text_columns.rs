@@ -57,9 +57,9 @@ impl TextColumns {
                         .map(|row| lines.record(row))
                         .collect()
                 }
-                Source::Columns(_) => Lines::from_iter(std::iter::empty::<&[u8]>()),
+                Source::Columns(_) => Lines::default(),
             },
-            None => Lines::from_iter(std::iter::empty::<&[u8]>()),
+            None => Lines::default(),
         };
         let kind = match options.format {
             Format::Csv => SourceKind::Csv,

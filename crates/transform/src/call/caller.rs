@@ -112,7 +112,8 @@ impl Caller {
     /// Scores a block that was cut as one payload.
     pub(crate) fn score(&self, records: &Records) -> Result<Outcome, Halt> {
         let mut outcome = Outcome::default();
-        let mut todo = vec![0..records.len()];
+        let mut todo = Vec::new();
+        todo.push(0..records.len());
         while let Some(range) = todo.pop() {
             self.stats.planned.add(1);
             match self.call(records, range.clone(), Effort::Full)? {

@@ -82,6 +82,14 @@ impl InputFile {
         }
     }
 
+    /// The header of a CSV file that has one.
+    pub(crate) fn header(&self) -> Option<&[String]> {
+        match &self.contents {
+            Contents::Text { header, .. } => header.as_deref(),
+            Contents::Parquet(_) => None,
+        }
+    }
+
     /// The columns of a Parquet file.
     pub(crate) fn schema(&self) -> Option<&SchemaRef> {
         match &self.contents {

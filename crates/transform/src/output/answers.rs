@@ -113,12 +113,13 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Null, UInt8, UInt16, UInt32, Utf8,
     };
     match (from, to) {
-        (Null, _) | (Utf8, LargeUtf8) | (LargeUtf8, Utf8) => true,
-        (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32 | Float32, Float64)
-        | (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32, Int64)
-        | (Int8 | Int16 | UInt8 | UInt16, Int32 | Float32) => true,
+        (Null, _)
+        | (Utf8, LargeUtf8)
+        | (LargeUtf8, Utf8)
+        | (Int8 | Int16 | UInt8 | UInt16, Int32 | Int64 | Float32 | Float64)
+        | (Int32 | UInt32, Int64 | Float64)
         // Whole numbers of pandas columns that later hold fractions: exact up to 2^53.
-        (Int64, Float64) => true,
+        | (Float32 | Int64, Float64) => true,
         (DataType::List(from), DataType::List(to)) => widens(from.data_type(), to.data_type()),
         _ => false,
     }

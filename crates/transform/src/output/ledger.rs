@@ -1,6 +1,6 @@
 //! The ledger: which inputs are finished, so that a run can go on after a kill or a power cut.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 use bessemer_objects::{Location, Objects, durable::append_durable};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::{error::TransformError, input::internal};
 pub(crate) struct Entry {
     /// The input, by its name below the input folder.
     pub(crate) file: String,
-    /// What of the input was read: size and time, or ETag.
+    /// What of the input was read: size and time, or its `ETag`.
     pub(crate) version: String,
     /// The output, by its name below the output folder; none if the input can't be read.
     pub(crate) output: Option<String>,
@@ -78,9 +78,7 @@ impl Ledger {
             }
             Self::Remote(folder, objects) => {
                 for entry in entries {
-                    let digest = Sha256::digest(entry.file.as_bytes());
-                    let name: String =
-                        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+                    let name = hex(&Sha256::digest(entry.file.as_bytes()));
                     let text = serde_json::to_vec(entry).map_err(internal)?;
                     objects.write(&folder.join(&format!("{name}.json")), &text)?;
                 }
@@ -88,4 +86,12 @@ impl Ledger {
             }
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string can't fail");
+    }
+    text
 }

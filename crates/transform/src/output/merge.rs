@@ -11,7 +11,10 @@ use arrow::{
     compute::{cast, interleave},
     record_batch::{RecordBatch, RecordBatchOptions},
 };
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    file::metadata::ColumnChunkMetaData,
+};
 
 use super::{parquet::ParquetOutput, text::TextOutput};
 use crate::{
@@ -33,7 +36,7 @@ pub(crate) struct Patch {
     /// The output as it is.
     pub(crate) output: PathBuf,
     /// The records that a replay delivered, in order, written as the output is.
-    pub(crate) patch: PathBuf,
+    pub(crate) mended_rows: PathBuf,
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     /// What the output holds in the place of a rejected record.
@@ -128,11 +131,11 @@ fn merge_parquet(patch: &Patch, places: Places<'_>, path: &Path) -> Result<(), F
         .row_groups()
         .first()
         .and_then(|group| group.columns().first())
-        .map_or(parquet::basic::Compression::SNAPPY, |chunk| chunk.compression());
+        .map_or(parquet::basic::Compression::SNAPPY, ColumnChunkMetaData::compression);
     let mut writer = ParquetOutput::create(path, schema.clone(), codec, 16 << 20)?;
     let mut sources = [
         Rows { batches: output.build()?, batch: None, at: 0 },
-        Rows { batches: open(&patch.patch)?.build()?, batch: None, at: 0 },
+        Rows { batches: open(&patch.mended_rows)?.build()?, batch: None, at: 0 },
     ];
     let mut held: Vec<RecordBatch> = Vec::new();
     let mut holders: [Option<usize>; 2] = [None, None];
@@ -254,7 +257,7 @@ fn merge_text(patch: &Patch, places: Places<'_>, path: &Path) -> Result<(), File
             .map_err(|error| FileError::Unreadable(error.to_string()))?;
         Ok(Records { reader, lines: None, at: 0 })
     };
-    let (mut output, mut mended) = (open(&patch.output)?, open(&patch.patch)?);
+    let (mut output, mut mended) = (open(&patch.output)?, open(&patch.mended_rows)?);
     let mut writer = TextOutput::create(path, patch.compression)?;
     let mut text = Vec::new();
     if patch.format == Format::Csv {

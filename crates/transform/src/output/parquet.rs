@@ -43,6 +43,7 @@ impl ParquetOutput {
 }
 
 /// A full disk or a like failure of the system is named as such.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 pub(crate) fn written(error: parquet::errors::ParquetError) -> TransformError {
     TransformError::output(format!("writing Parquet: {error}"))
 }

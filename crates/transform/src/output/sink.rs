@@ -51,7 +51,7 @@ pub(crate) struct Sink {
 
 enum Output {
     Parquet(Box<ParquetOutput>),
-    Text(TextOutput),
+    Text(Box<TextOutput>),
 }
 
 impl Sink {
@@ -64,7 +64,7 @@ impl Sink {
                 plan.group_bytes,
             )?))
         } else {
-            Output::Text(TextOutput::create(&plan.path, plan.compression)?)
+            Output::Text(Box::new(TextOutput::create(&plan.path, plan.compression)?))
         };
         let mut sink = Self { plan, columns, output };
         sink.begin()?;

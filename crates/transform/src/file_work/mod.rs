@@ -1,5 +1,8 @@
 //! One input file on its way to its output: how it is read, bound, joined and written.
 
+mod lane_output;
+mod plan;
+
 use std::{
     ops::Range,
     path::PathBuf,
@@ -13,26 +16,27 @@ use arrow::datatypes::{Field, SchemaRef};
 use bessemer_objects::{Input, Location, Objects};
 use parquet::basic::Compression as Codec;
 
+pub(crate) use lane_output::LaneOutput;
+use plan::{can_append, join_columns, output_name, sink_plan};
+
 use crate::{
     error::{FileError, TransformError},
     input::{
         ChunkLimits, Contents, Documents, InputColumns, InputFile, Reader, bind, bind_documents,
-        find_named, internal, wanted,
+        internal, wanted,
     },
-    model::Wants,
     output::{
-        Appender, Entry, FetchRecords, Finished, NewColumns, OutputColumns, REJECTS, RejectWriter,
-        Sink, SinkPlan, no_columns, renamed,
+        Appender, Entry, FetchRecords, Finished, OutputColumns, REJECTS, RejectWriter, SinkPlan,
     },
     records::Lines,
-    settings::{Join, Rejected, Settings},
     shared::Shared,
     stats::Stats,
     text::{
-        detect::{Compression, Format},
+        detect::Format,
         from_columns::to_json_lines,
         to_columns::{ColumnReader, SourceKind},
     },
+    text_columns::TextShape,
     work::{JoinedColumns, Scored, Worker},
 };
 
@@ -62,12 +66,6 @@ enum Route {
     Write(SinkPlan),
 }
 
-/// The output of a lane.
-pub(crate) enum LaneOutput {
-    Append { groups: Range<usize>, encoder: Option<NewColumns> },
-    Write { sink: Option<Sink> },
-}
-
 /// What of a file is transformed, and where to.
 pub(crate) struct FileRequest<'a> {
     pub(crate) input: &'a Input,
@@ -85,18 +83,8 @@ impl FileWork {
     ) -> Result<Self, FileError> {
         let settings = &shared.settings;
         let file = InputFile::open(request.input, objects, shared.folder.scratch(), settings)?;
-        let empty = Lines::from_iter(std::iter::empty::<&[u8]>());
-        let (schema, sample) = match file.schema() {
-            Some(schema) => (Arc::clone(schema), empty),
-            None => {
-                let shape = shared.text.of(&file)?;
-                (shape.schema, shape.sample)
-            }
-        };
-        let header = match &file.contents {
-            Contents::Text { header, .. } => header.clone(),
-            Contents::Parquet(_) => None,
-        };
+        let TextShape { schema, sample } = shape(&file, shared)?;
+        let header = file.header().map(<[String]>::to_vec);
         let (relative, index) = (&request.input.relative, request.index);
         let temporary = shared.folder.scratch().join(format!("{index}.output"));
         let plan = sink_plan(&file, settings, temporary.clone(), header.clone());
@@ -104,29 +92,24 @@ impl FileWork {
         claim(shared, &output, relative)?;
 
         let documents = Documents::new(settings, file.format());
+        let columns = InputColumns {
+            format: file.format(),
+            schema: &schema,
+            header: header.as_deref(),
+            sample: &sample,
+        };
         let binding = if documents.is_some() {
             bind_documents(&shared.wants, file.format(), settings)?
         } else {
-            let columns = InputColumns {
-                format: file.format(),
-                schema: &schema,
-                header: header.as_deref(),
-                sample: &sample,
-            };
             bind(&shared.wants, &columns, settings)?
         };
         let join = join_columns(settings, file.format(), &schema, documents.is_some())?;
         let appends = can_append(&file, settings, request.picked.is_some());
-        let read = if documents.is_some() || file.schema().is_none() {
-            None
-        } else {
-            let mut read = binding.columns.clone();
-            if !appends {
-                read.extend(&join);
+        let read = match file.schema() {
+            Some(_) if documents.is_none() => {
+                Some(read_columns(&binding.columns, if appends { &[] } else { &join }))
             }
-            read.sort_unstable();
-            read.dedup();
-            Some(read)
+            _ => None,
         };
         let place = |column: &usize| match &read {
             Some(read) => read.binary_search(column).unwrap_or_default(),
@@ -137,13 +120,7 @@ impl FileWork {
         } else if file.schema().is_some() {
             JoinedColumns::Read(join.iter().map(place).collect())
         } else {
-            let kind = match file.format() {
-                Format::Csv => SourceKind::Csv,
-                _ => SourceKind::JsonLines,
-            };
-            let fields: Vec<_> =
-                join.iter().map(|&column| wanted(column, &schema, &sample)).collect();
-            JoinedColumns::Parsed(ColumnReader::new(&fields, kind))
+            parsed_columns(&join, &columns)
         };
         let positions = binding.columns.iter().map(place).collect();
         let raw_documents = plan.format != Format::Parquet
@@ -275,13 +252,9 @@ impl FileWork {
 
     /// Keeps the rejects of a chunk.
     pub(crate) fn reject(&self, scored: &Scored) -> Result<(), TransformError> {
-        let header = match &self.file.contents {
-            Contents::Text { header, .. } => header.as_deref(),
-            Contents::Parquet(_) => None,
-        };
         let columns = self.file.schema().map_or(0, |schema| schema.fields().len());
         let whole = self.read.as_ref().is_none_or(|read| read.len() == columns);
-        self.rejects.add(self.name(), scored, header, whole)
+        self.rejects.add(self.name(), scored, self.file.header(), whole)
     }
 
     /// Ends a lane. The last one hands the file over to be put in place.
@@ -340,165 +313,27 @@ impl FileWork {
     }
 }
 
-impl LaneOutput {
-    pub(crate) fn write(
-        &mut self,
-        file: &FileWork,
-        shared: &Shared,
-        scored: &Scored,
-    ) -> Result<(), TransformError> {
-        self.open(file, shared)?;
-        match self {
-            Self::Append { encoder: Some(encoder), .. } => {
-                let crate::work::Outputs::Columns(outputs) = &scored.outputs else {
-                    return Err(internal("outputs are not columns"));
-                };
-                let schema = shared.outputs()?;
-                let outputs = renamed(outputs, &schema)?;
-                encoder.write(&outputs, file.appender(&schema)?.as_ref())
-            }
-            Self::Write { sink: Some(sink) } => sink.write(scored),
-            _ => Err(internal("the output is not open")),
-        }
-    }
-
-    pub(crate) fn finish(mut self, file: &FileWork, shared: &Shared) -> Result<(), TransformError> {
-        self.open(file, shared)?;
-        match self {
-            Self::Append { encoder: Some(mut encoder), groups } => {
-                let appender = file.appender(&shared.outputs()?)?;
-                encoder.finish(groups.end, &appender)
-            }
-            Self::Write { sink: Some(sink) } => sink.finish(),
-            _ => Err(internal("the output is not open")),
-        }
-    }
-
-    fn open(&mut self, file: &FileWork, shared: &Shared) -> Result<(), TransformError> {
-        match (self, &file.route) {
-            (Self::Append { groups, encoder }, Route::Append { codec, .. })
-                if encoder.is_none() =>
-            {
-                let Contents::Parquet(metadata) = &file.file.contents else {
-                    return Err(internal("only Parquet is appended to"));
-                };
-                let outputs = shared.outputs()?;
-                *encoder = Some(NewColumns::new(
-                    &outputs,
-                    *codec,
-                    metadata,
-                    groups.start,
-                    Arc::clone(&shared.spill),
-                )?);
-            }
-            (Self::Write { sink }, Route::Write(plan)) if sink.is_none() => {
-                let outputs =
-                    if file.worker.raw_documents { no_columns() } else { shared.outputs()? };
-                let columns = OutputColumns::new(file.joined.clone(), outputs)?;
-                *sink = Some(Sink::open(plan.clone(), columns)?);
-            }
-            _ => {}
-        }
-        Ok(())
+fn shape(file: &InputFile, shared: &Shared) -> Result<TextShape, FileError> {
+    match file.schema() {
+        Some(schema) => Ok(TextShape { schema: Arc::clone(schema), sample: Lines::default() }),
+        None => shared.text.of(file),
     }
 }
 
-impl Shared {
-    fn wants_text(&self) -> bool {
-        matches!(self.wants, Wants::Text(_))
-    }
-
-    /// Bytes of a payload of text, at most.
-    pub(crate) fn max_payload(&self) -> u64 {
-        const DEFAULT: u64 = 6 << 20;
-        match (self.settings.max_payload, self.limits.max_payload) {
-            (Some(user), Some(model)) => user.min(model),
-            (Some(bytes), None) | (None, Some(bytes)) => bytes,
-            (None, None) => DEFAULT,
-        }
-    }
+/// The root columns to read, for the model and for the output.
+fn read_columns(model: &[usize], joined: &[usize]) -> Vec<usize> {
+    let mut read = [model, joined].concat();
+    read.sort_unstable();
+    read.dedup();
+    read
 }
 
-fn can_append(file: &InputFile, settings: &Settings, picked: bool) -> bool {
-    file.format() == Format::Parquet
-        && settings.output_format.is_none_or(|format| format == Format::Parquet)
-        && settings.join == Join::Input
-        && settings.rejected == Rejected::Keep
-        && !settings.is_filtered()
-        && !picked
-}
-
-fn sink_plan(
-    file: &InputFile,
-    settings: &Settings,
-    path: PathBuf,
-    header: Option<Vec<String>>,
-) -> SinkPlan {
-    let input = file.format();
-    let format = match (settings.output_format, input) {
-        (Some(format), _) => format,
-        (None, Format::Lines) => Format::JsonLines,
-        (None, input) => input,
-    };
-    let same = format == input;
-    let codec = match &file.contents {
-        Contents::Parquet(metadata) => metadata
-            .metadata()
-            .row_groups()
-            .first()
-            .and_then(|group| group.columns().first())
-            .map_or(Codec::SNAPPY, |chunk| chunk.compression()),
-        Contents::Text { .. } => Codec::SNAPPY,
-    };
-    let splice = same
-        && format != Format::Parquet
-        && settings.join == Join::Input
-        && !settings.is_filtered();
-    SinkPlan {
-        path,
-        format,
-        compression: if same { file.compression() } else { Compression::None },
-        codec,
-        group_bytes: (settings.memory / 16).clamp(1 << 20, 128 << 20) as usize,
-        rejected: settings.rejected,
-        splice,
-        write_header: !settings.is_filtered() && (!same || header.is_some()),
-        header,
-    }
-}
-
-/// The input's root columns that stand in the output.
-fn join_columns(
-    settings: &Settings,
-    format: Format,
-    schema: &SchemaRef,
-    filtered: bool,
-) -> Result<Vec<usize>, TransformError> {
-    match &settings.join {
-        _ if filtered || format == Format::Lines => Ok(Vec::new()),
-        Join::Nothing => Ok(Vec::new()),
-        Join::Input => Ok((0..schema.fields().len()).collect()),
-        Join::Columns(names) => find_named(names.iter().map(String::as_str), schema),
-    }
-}
-
-/// The name of an output: the input's, with another ending if the format is another.
-fn output_name(relative: &str, input: Format, output: Format) -> String {
-    if input == output || (input == Format::Lines && output == Format::JsonLines) {
-        return relative.to_owned();
-    }
-    let strip = |name: &str, endings: &[&str]| {
-        let ending = endings.iter().find(|ending| name.to_ascii_lowercase().ends_with(*ending));
-        name[..name.len() - ending.map_or(0, |ending| ending.len())].to_owned()
-    };
-    let stem = strip(relative, &[".gz", ".zst", ".zstd"]);
-    let stem = strip(&stem, &[".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".txt"]);
-    let ending = match output {
-        Format::Parquet => "parquet",
-        Format::JsonLines | Format::Lines => "jsonl",
-        Format::Csv => "csv",
-    };
-    format!("{stem}.{ending}")
+/// The joined columns of text: parsed beside what the model reads.
+fn parsed_columns(join: &[usize], input: &InputColumns<'_>) -> JoinedColumns {
+    let kind = if input.format == Format::Csv { SourceKind::Csv } else { SourceKind::JsonLines };
+    let fields: Vec<_> =
+        join.iter().map(|&column| wanted(column, input.schema, input.sample)).collect();
+    JoinedColumns::Parsed(ColumnReader::new(&fields, kind))
 }
 
 fn claim(shared: &Shared, output: &str, input: &str) -> Result<(), FileError> {
@@ -527,17 +362,4 @@ fn fetch_records(file: Arc<InputFile>) -> FetchRecords {
         }
         Ok(records)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_keep_their_names_and_change_endings_with_formats() {
-        let name = output_name("day=1/a.csv.gz", Format::Csv, Format::Parquet);
-        assert_eq!(name, "day=1/a.parquet");
-        assert_eq!(output_name("a.parquet", Format::Parquet, Format::Parquet), "a.parquet");
-        assert_eq!(output_name("data", Format::JsonLines, Format::Csv), "data.csv");
-    }
 }

@@ -85,9 +85,9 @@ def contenders(case, data, output, rows):
         return [raw_runtime(data / "xgboost.onnx", data), *made] if raw else made
 
     if case == "main":
-        yield "XGBoost, 2 million rows in 8 files", rows, trees(eight, raw=True)
+        yield f"XGBoost, {rows:,} rows in 8 files", rows, trees(eight, raw=True)
         for title, file in list(onnx.items())[1:]:
-            yield f"{title}, 2 million rows in 8 files", rows, [
+            yield f"{title}, {rows:,} rows in 8 files", rows, [
                 raw_runtime(data / file, data),
                 script("onnx", data / file, eight, output, "Python script, ONNX Runtime"),
                 bessemer(data / file, eight, output, "bessemer transform"),
@@ -95,13 +95,13 @@ def contenders(case, data, output, rows):
     elif case == "small":
         yield "XGBoost, 1,000 rows", 1_000, trees(data / "thousand")
     elif case == "one":
-        yield "XGBoost, 2 million rows in one file", rows, trees(data / "one")
+        yield f"XGBoost, {rows:,} rows in one file", rows, trees(data / "one")
     elif case == "many":
         yield "XGBoost, 10,000 files of 100 rows", 1_000_000, trees(data / "many")
     elif case == "bad":
         good = bessemer(data / "logistic.onnx", eight, output, "all rows good")
         bad = bessemer(data / "logistic.onnx", data / "bad", output, "10 rows bad", (11,))
-        yield "Logistic regression, 10 bad rows in 2 million", rows, [good, bad]
+        yield f"Logistic regression, 10 bad rows in {rows:,}", rows, [good, bad]
     elif case == "memory":
         large = data / "large"
         for copy in range(10):
@@ -110,8 +110,8 @@ def contenders(case, data, output, rows):
                 link = large / f"{copy}-{path.name}"
                 if not link.exists():
                     os.link(path, link)
-        yield "XGBoost's own JSON, 2 million rows", rows, [bessemer(data / "xgboost.json", eight, output)]
-        yield "XGBoost's own JSON, 20 million rows", rows * 10, [bessemer(data / "xgboost.json", large, output)]
+        yield f"XGBoost's own JSON, {rows:,} rows", rows, [bessemer(data / "xgboost.json", eight, output)]
+        yield f"XGBoost's own JSON, {rows * 10:,} rows", rows * 10, [bessemer(data / "xgboost.json", large, output)]
 
 
 def raw_runtime(model, data):

@@ -5,6 +5,7 @@ mod backoff;
 mod byte_size;
 mod clock;
 mod exit_code;
+mod hex;
 mod nearest;
 mod reject_class;
 
@@ -12,5 +13,6 @@ pub use backoff::Backoff;
 pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use exit_code::ExitCode;
+pub use hex::hex;
 pub use nearest::nearest_names;
 pub use reject_class::{ParseRejectClassError, RejectClass};

@@ -3,11 +3,14 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::{
     budget::Permit,
@@ -78,7 +81,7 @@ impl<'a> Lane<'a> {
             if in_flight == 0 {
                 break;
             }
-            let done = receive(&receiver)?;
+            let done = receive(&receiver, &self.shared.stop)?;
             in_flight -= 1;
             reorder.insert(done.sequence, (done.result, done.permit));
             while let Some((result, permit)) = reorder.pop() {
@@ -190,8 +193,18 @@ impl<'a> Lane<'a> {
     }
 }
 
-fn receive(receiver: &Receiver<Done>) -> Result<Done, FileError> {
-    receiver.recv().map_err(|_| TransformError::Internal("a call was lost".to_owned()).into())
+/// The next chunk that is done. A run that is stopped does not wait for calls that may hang.
+fn receive(receiver: &Receiver<Done>, stop: &AtomicBool) -> Result<Done, FileError> {
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Relaxed) => {}
+            Err(RecvTimeoutError::Timeout) => return Err(TransformError::Stopped.into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(TransformError::Internal("a call was lost".to_owned()).into());
+            }
+        }
+    }
 }
 
 fn scored(result: Result<Scored, WorkError>) -> Result<Scored, FileError> {

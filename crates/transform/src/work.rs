@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc, time::Instant};
 
 use arrow::{
-    array::{UInt32Array, UInt32Builder},
+    array::{Array, ArrayRef, UInt32Array, UInt32Builder},
     compute::concat_batches,
     datatypes::SchemaRef,
     record_batch::RecordBatch,
@@ -154,9 +154,13 @@ impl Worker {
     /// Cuts the prepared records into payloads; a record too large for one is a failure.
     fn payloads(&self, prepared: &mut Prepared) -> Vec<Range<usize>> {
         let rows = self.caller.setting().rows;
-        let Records::Lines(lines) = &prepared.records else {
-            let count = prepared.records.len();
-            return cut(std::iter::repeat_n(0, count), rows, u64::MAX);
+        let lines = match &prepared.records {
+            Records::Lines(lines) => lines,
+            Records::Columns(batch) => {
+                let size = if self.wants == Wants::Columns { row_bytes(batch) } else { 0 };
+                let sizes = std::iter::repeat_n(size, batch.num_rows());
+                return cut(sizes, rows, self.max_payload);
+            }
         };
         let sizes = || lines.iter().map(|line| line.len() as u64 + 1);
         let mut payloads = cut(sizes(), rows, self.max_payload);
@@ -252,6 +256,12 @@ impl Worker {
         };
         Ok(Outputs::Columns(scatter(batch, &places, rows, &schema)?))
     }
+}
+
+/// Bytes of a row in memory, on average.
+fn row_bytes(batch: &RecordBatch) -> u64 {
+    let bytes = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or_default();
+    batch.columns().iter().map(bytes).sum::<usize>() as u64 / batch.num_rows().max(1) as u64
 }
 
 struct Answered<'a> {

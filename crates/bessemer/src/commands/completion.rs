@@ -4,8 +4,6 @@ use bessemer_domain::ExitCode;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::failure::Failure;
-
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
 pub(super) struct Completion {
@@ -14,9 +12,9 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(&self) -> ExitCode {
         let mut command = super::Cli::command();
         clap_complete::generate(self.shell, &mut command, "bessemer", &mut std::io::stdout());
-        Ok(ExitCode::Ok)
+        ExitCode::Ok
     }
 }

@@ -57,7 +57,7 @@ impl Demo {
         let input = self.dir.join("flights");
         let model = self.dir.join("model.json");
         let output = self.dir.join("predictions");
-        self.write_inputs(&input, &model).map_err(|error| {
+        write_inputs(&input, &model).map_err(|error| {
             let message =
                 anyhow::anyhow!("write the demo's files to `{}`: {error}", self.dir.display());
             Failure::new(ExitCode::Denied, message).with_hint("choose a folder with `--dir`")
@@ -101,15 +101,16 @@ impl Demo {
         ));
         Ok(code)
     }
+}
 
-    fn write_inputs(&self, input: &Path, model: &Path) -> std::io::Result<()> {
-        fs::create_dir_all(input)?;
-        for (name, bytes) in FLIGHTS {
-            fs::write(input.join(name), bytes)?;
-        }
-        fs::write(input.join("2013-12.jsonl"), damaged(DECEMBER))?;
-        fs::write(model, MODEL)
+/// Writes the demo's input and model.
+fn write_inputs(input: &Path, model: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(input)?;
+    for (name, bytes) in FLIGHTS {
+        fs::write(input.join(name), bytes)?;
     }
+    fs::write(input.join("2013-12.jsonl"), damaged(DECEMBER))?;
+    fs::write(model, MODEL)
 }
 
 /// December with one line cut off, one number that is a word, and one text that is no UTF-8.

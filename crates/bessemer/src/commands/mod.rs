@@ -36,7 +36,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Rejects(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),
-        Command::Completion(command) => command.run(),
+        Command::Completion(command) => Ok(command.run()),
     };
     let code = result.unwrap_or_else(|failure: Failure| {
         report::failure(&failure);

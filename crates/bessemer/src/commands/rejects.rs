@@ -96,12 +96,12 @@ fn grouped(rejects: &[RejectRecord], samples: usize) -> String {
     groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
     let mut text = format!("{} rejected, {} reasons\n", rejects.len(), groups.len());
     for ((class, _), members) in groups {
-        text.push_str(&format!("\n{} x {class}: {}\n", members.len(), members[0].message));
+        text += &format!("\n{} x {class}: {}\n", members.len(), members[0].message);
         for reject in members.iter().take(samples) {
             let record = reject.record.as_deref().unwrap_or_default();
             let shown: String = record.chars().take(SHOWN).collect();
             let more = if record.chars().nth(SHOWN).is_some() { "…" } else { "" };
-            text.push_str(&format!("  {} row {}: {shown}{more}\n", reject.file, reject.row));
+            text += &format!("  {} row {}: {shown}{more}\n", reject.file, reject.row);
         }
     }
     text

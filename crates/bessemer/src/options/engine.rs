@@ -37,7 +37,7 @@ pub(crate) struct EngineOptions {
     /// [default: reject]
     #[arg(long, value_name = "WHAT", help_heading = "Input")]
     pub(crate) nulls: Option<String>,
-    /// The part of a record that the model is given: a JSONPath of Batch Transform's DataProcessing
+    /// The part of a record that the model is given: a JSONPath, as in Batch Transform
     #[arg(long, value_name = "JSONPATH", help_heading = "Input")]
     pub(crate) input_filter: Option<String>,
 

@@ -83,10 +83,11 @@ impl ModelOptions {
             &mut self.model_dir,
             &mut self.requirements,
             &mut self.onnxruntime,
-        ] {
-            if let Some(path) = path {
-                *path = absolute(path);
-            }
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *path = absolute(path);
         }
         // A bare name is looked up on the PATH.
         if let Some(python) = &mut self.python

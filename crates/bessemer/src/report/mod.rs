@@ -126,7 +126,7 @@ pub(crate) fn event(event: &Value) {
 pub(crate) fn failure(failure: &Failure) {
     let mut text = format!("error: {}\n", failure.message());
     if let Some(hint) = &failure.hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text += &format!("hint: {hint}\n");
     }
     // Where stderr is closed nobody is there to be told.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -74,10 +74,10 @@ fn lines(text: &mut String, summary: &Summary, figures: &Value, output: &str) ->
 pub(super) fn notes(summary: &Summary) -> String {
     let mut notes = String::new();
     for failed in summary.failed.iter().take(NAMED) {
-        notes.push_str(&format!("failed: {}: {}\n", failed.file, failed.error));
+        notes += &format!("failed: {}: {}\n", failed.file, failed.error);
     }
     if summary.failed.len() > NAMED {
-        notes.push_str(&format!("failed: {} more files\n", summary.failed.len() - NAMED));
+        notes += &format!("failed: {} more files\n", summary.failed.len() - NAMED);
     }
     if summary.status == Status::Stopped {
         notes.push_str("stopped: what is finished is kept\n");

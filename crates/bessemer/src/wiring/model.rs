@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
     http::{self, HttpModel, HttpOptions, Target},
@@ -32,7 +33,7 @@ pub(crate) struct LoadedModel {
 }
 
 /// How long a server may take to answer its first ping.
-const PING_TIMEOUT: Duration = Duration::from_secs(120);
+const PING_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Loads the model that the options name.
 pub(crate) fn load_model(
@@ -69,7 +70,7 @@ fn find(path: &Path) -> Result<(ModelFound, Option<tempfile::TempDir>), Failure>
     let scratch = tempfile::Builder::new()
         .prefix("bessemer-model-")
         .tempdir()
-        .map_err(|error| Failure::new(bessemer_domain::ExitCode::Internal, error))?;
+        .map_err(|error| Failure::new(ExitCode::Internal, error))?;
     let found = archive::open(path, scratch.path()).map_err(|error| {
         let (code, hint) = (error.exit_code(), error.hint());
         Failure { hint, ..Failure::new(code, error) }
@@ -196,9 +197,9 @@ fn cache_dir() -> PathBuf {
 fn digest(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
         let code = match error.kind() {
-            std::io::ErrorKind::NotFound => bessemer_domain::ExitCode::NotFound,
-            std::io::ErrorKind::PermissionDenied => bessemer_domain::ExitCode::Denied,
-            _ => bessemer_domain::ExitCode::Internal,
+            std::io::ErrorKind::NotFound => ExitCode::NotFound,
+            std::io::ErrorKind::PermissionDenied => ExitCode::Denied,
+            _ => ExitCode::Internal,
         };
         Failure::new(code, anyhow::anyhow!("open the model `{}`: {error}", path.display()))
     };
@@ -215,5 +216,5 @@ fn digest(path: &Path) -> Result<String, Failure> {
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }

@@ -96,10 +96,8 @@ impl PythonModel {
 
     fn failed(&self, frame: &Frame) -> CallError {
         let failure = failure(frame);
-        let kind = match failure.transient {
-            true => CallErrorKind::Transient,
-            false => CallErrorKind::Records,
-        };
+        let kind =
+            if failure.transient { CallErrorKind::Transient } else { CallErrorKind::Records };
         CallError { kind, class: RejectClass::Model, message: failure.message(&self.script) }
     }
 

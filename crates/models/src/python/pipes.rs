@@ -122,8 +122,7 @@ impl Pipes {
             bytes.reserve_exact(missing.min(READ_STEP.max(bytes.len())));
             match rustix::io::read(&self.from_worker, spare_capacity(&mut bytes)) {
                 Ok(0) => return Err(PipeError::Closed),
-                Ok(_) => {}
-                Err(Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     wait(self.from_worker.as_fd(), PollFlags::IN, deadline, gone)?;
                 }

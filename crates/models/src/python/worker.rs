@@ -32,7 +32,7 @@ const PROGRAM: [(&str, &str); 5] = [
 ];
 
 /// How long a worker whose pipes are closed may take to end by itself.
-const LAST_MOMENTS: Duration = Duration::from_millis(1_000);
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// How to start workers: the same for all of a pool.
 #[derive(Debug)]

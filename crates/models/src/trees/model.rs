@@ -1,6 +1,6 @@
 //! A tree ensemble as a model of the engine: feature columns in, a `prediction` column out.
 
-use std::{fs, path::Path, sync::Arc, thread};
+use std::{fs, path::Path, sync::Arc};
 
 use arrow::{
     array::{
@@ -22,8 +22,8 @@ use super::TreesError;
 /// The name of the output column.
 const OUTPUT: &str = "prediction";
 
-/// Fewer rows than this are not worth another thread.
-const ROWS_A_THREAD: usize = 4096;
+/// Rows of a first payload: enough to make the cost of a call vanish.
+const START_ROWS: usize = 8192;
 
 /// What is asked of a tree model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct TreeOptions {
     pub raw_score: bool,
     /// The leaves that a row falls into, one a tree, instead of predictions.
     pub leaf_index: bool,
-    /// Threads that one call may use; 0 and 1 mean the caller's only.
+    /// Calls at once that the machine has cores for; 0 means 1.
     pub threads: usize,
 }
 
@@ -90,7 +90,7 @@ impl TreeModel {
                 return Err(failure("the model has no trees, so no leaves".to_owned()));
             }
             let mut leaves = vec![0_i32; rows * width];
-            self.each_block(batch, &mut leaves, width, |columns, out| {
+            self.each_row(batch, &mut leaves, |columns, out| {
                 self.predictor.leaves(columns, out);
             })?;
             return Ok(self.list::<Int32Type>(leaves));
@@ -112,7 +112,7 @@ impl TreeModel {
         T: ArrowPrimitiveType<Native: Score + Default>,
     {
         let mut scores = vec![T::Native::default(); batch.num_rows() * width];
-        self.each_block(batch, &mut scores, width, |columns, out| {
+        self.each_row(batch, &mut scores, |columns, out| {
             self.predictor.predict(columns, raw, out);
         })?;
         if width == 1 {
@@ -129,13 +129,12 @@ impl TreeModel {
         Arc::new(FixedSizeListArray::new(item, width as i32, values, None))
     }
 
-    /// Cuts rows and answers into a block for each thread and has `work` do them at once.
-    fn each_block<T: Send>(
+    /// Has `work` score all rows of `batch` into `out`.
+    fn each_row<T>(
         &self,
         batch: &RecordBatch,
         out: &mut [T],
-        width: usize,
-        work: impl Fn(&[Column<'_>], &mut [T]) + Sync,
+        work: impl Fn(&[Column<'_>], &mut [T]),
     ) -> Result<(), CallError> {
         let values = batch.columns().iter().map(values).collect::<Result<Vec<_>, _>>()?;
         let expected = self.predictor.ensemble().features();
@@ -144,25 +143,10 @@ impl TreeModel {
             return Err(failure(message));
         }
         let rows = batch.num_rows();
-        let block = rows.div_ceil(self.options.threads.max(1)).max(ROWS_A_THREAD);
-        if rows <= block || width == 0 {
+        if rows > 0 && !out.is_empty() {
             let columns: Vec<_> = values.iter().map(|values| values.column(0, rows)).collect();
-            if rows > 0 {
-                work(&columns, out);
-            }
-            return Ok(());
+            work(&columns, out);
         }
-        thread::scope(|scope| {
-            for (index, part) in out.chunks_mut(block * width).enumerate() {
-                let (values, work) = (&values, &work);
-                scope.spawn(move || {
-                    let (from, count) = (index * block, part.len() / width);
-                    let columns: Vec<_> =
-                        values.iter().map(|values| values.column(from, count)).collect();
-                    work(&columns, part);
-                });
-            }
-        });
         Ok(())
     }
 }
@@ -183,7 +167,13 @@ impl Model for TreeModel {
     }
 
     fn limits(&self) -> Limits {
-        Limits::default()
+        let cores = self.options.threads.max(1);
+        Limits {
+            max_concurrent: Some(cores),
+            start_concurrent: Some(cores),
+            start_rows: Some(START_ROWS),
+            ..Limits::default()
+        }
     }
 
     fn call(&self, records: &Records) -> Result<Answer, CallError> {
@@ -284,17 +274,6 @@ mod tests {
         let answer = answer(&model, vec![Some(0.0), None]);
         let leaves = answer.column(0).as_fixed_size_list();
         assert_eq!(leaves.values().as_primitive::<Int32Type>().values()[..], [1, 2]);
-    }
-
-    #[test]
-    fn blocks_for_threads_keep_their_order() {
-        let rows = ROWS_A_THREAD * 2 + 5;
-        let values: Vec<_> =
-            (0..rows).map(|row| Some(if row % 3 == 0 { 0.0 } else { 1.0 })).collect();
-        let one = answer(&model(TreeOptions::default()), values.clone());
-        let three = answer(&model(TreeOptions { threads: 3, ..TreeOptions::default() }), values);
-        assert_eq!(one, three);
-        assert_eq!(one.num_rows(), rows);
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl FileWork {
         let TextShape { schema, sample } = shape(&file, shared)?;
         let header = file.header().map(<[String]>::to_vec);
         let (relative, index) = (&request.input.relative, request.index);
-        let temporary = shared.folder.scratch().join(format!("{index}.output"));
+        let scratch = shared.folder.scratch();
+        let temporary = scratch.join(format!("{index}.output"));
         let plan = sink_plan(&file, settings, temporary.clone(), header.clone());
         let output = output_name(relative, file.format(), plan.format);
         claim(shared, &output, relative)?;
@@ -144,10 +145,8 @@ impl FileWork {
             Route::Write(plan)
         };
         let file = Arc::new(file);
-        let rejects = RejectWriter::new(
-            shared.folder.scratch().join(format!("{index}.rejects")),
-            fetch_records(Arc::clone(&file)),
-        );
+        let fetch = fetch_records(Arc::clone(&file));
+        let rejects = RejectWriter::new(scratch.join(format!("{index}.rejects")), fetch);
         Ok(Self {
             joined: join.iter().map(|&column| schema.field(column).clone()).collect(),
             worker: Arc::new(worker),

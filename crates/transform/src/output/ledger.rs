@@ -1,7 +1,8 @@
 //! The ledger: which inputs are finished, so that a run can go on after a kill or a power cut.
 
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
+use bessemer_domain::hex;
 use bessemer_objects::{Location, Objects, durable::append_durable};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -86,12 +87,4 @@ impl Ledger {
             }
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("writing to a string can't fail");
-    }
-    text
 }

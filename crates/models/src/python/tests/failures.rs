@@ -93,10 +93,8 @@ fn a_worker_that_reads_nothing_times_out_too() {
 #[test]
 fn wrong_counts_name_both() {
     for (bare, result, count) in [(true, "[1, 2]", 2), (true, "[]", 0), (false, "df['x'][:1]", 1)] {
-        let text = match bare {
-            true => format!("def predict(batch: list):\n    return {result}\n"),
-            false => format!("def predict(df):\n    return {result}\n"),
-        };
+        let batch = if bare { "batch: list" } else { "df" };
+        let text = format!("def predict({batch}):\n    return {result}\n");
         let script = if bare { Script::bare(&text) } else { Script::new(&text) };
         let error = score(&script.open()).unwrap_err();
         assert_eq!((error.kind, error.class), (CallErrorKind::Records, RejectClass::WrongCount));
@@ -236,7 +234,7 @@ fn memory_limits_the_copies_and_frees_their_threads() {
         options.memory = Some(100 << 20);
     });
     let model = script.open();
-    assert_eq!(model.copies(), 1);
+    assert_eq!(model.copies(), Some(1));
     let cores = thread::available_parallelism().unwrap();
     if std::env::var_os("OMP_NUM_THREADS").is_none() {
         assert_eq!(texts(&score(&model).unwrap())[0], format!("\"{cores}\""));

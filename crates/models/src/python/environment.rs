@@ -1,12 +1,13 @@
 //! Python environments from requirements files, built by uv once for each content.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+use bessemer_domain::hex;
 
 use sha2::{Digest, Sha256};
 
@@ -229,14 +230,6 @@ fn create(folder: &Path) -> Result<(), EnvironmentError> {
 fn temporary_in(folder: &Path) -> Result<tempfile::TempDir, EnvironmentError> {
     let made = tempfile::Builder::new().prefix("unfinished-").tempdir_in(folder);
     made.map_err(|source| EnvironmentError::Cache { path: folder.to_owned(), source })
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bessemer_domain::hex;
+
 use rustix::process::{Pid, Signal, kill_process_group};
 use sha2::{Digest, Sha256};
 
 use super::{
-    environment::hex,
     launcher::Launcher,
     messages::{Call, Failure, Ready, Settings, kind},
     output::{Sink, Tail},

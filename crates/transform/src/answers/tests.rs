@@ -1,3 +1,5 @@
+//! Tests of `answers`.
+
 use std::{sync::Arc, thread};
 
 use arrow::util::display::array_value_to_string;

@@ -1,3 +1,5 @@
+//! Tests of `filter`.
+
 use proptest::prelude::*;
 use serde_json::json;
 

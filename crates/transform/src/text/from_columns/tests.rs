@@ -1,3 +1,5 @@
+//! Tests of `from_columns`.
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,3 +1,5 @@
+//! Tests of `to_columns`.
+
 use arrow::{
     array::{Array, AsArray},
     compute::cast,

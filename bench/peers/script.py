@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS = 65_536
+PIECE = 8_192  # rows of a call: larger ones leave the cache and cost the MLP 600 MB
 THREADS = 2
 
 
@@ -27,7 +28,13 @@ def onnx_scorer(path, threads):
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     outputs = [output.name for output in session.get_outputs()]
-    return lambda matrix: dict(zip(outputs, session.run(None, {name: matrix})))
+
+    def score(matrix):
+        starts = range(0, len(matrix), PIECE)
+        pieces = [session.run(None, {name: matrix[at : at + PIECE]}) for at in starts]
+        return dict(zip(outputs, map(np.concatenate, zip(*pieces))))
+
+    return score
 
 
 def xgboost_scorer(path, threads):

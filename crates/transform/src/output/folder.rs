@@ -64,6 +64,7 @@ impl Folder {
         let replaces = holds_run && mode == Mode::Overwrite;
         let lock = lock(place)?;
         let root = if replaces { staging(place, objects)? } else { place.clone() };
+        sweep(&root)?;
         let (scratch, guard) = scratch(&root)?;
         Ok(Self {
             place: place.clone(),
@@ -208,6 +209,23 @@ fn staging(place: &Location, objects: &Objects) -> Result<Location, TransformErr
         _ => {}
     }
     Ok(Location::Local(next))
+}
+
+/// Removes the temporary files of writes that a kill cut off.
+fn sweep(root: &Location) -> Result<(), TransformError> {
+    let Location::Local(path) = root else { return Ok(()) };
+    for folder in [path.clone(), path.join("_bessemer")] {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(".bessemer-") && name.ends_with(".tmp") {
+                std::fs::remove_file(entry.path())
+                    .map_err(TransformError::io("remove", entry.path()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn scratch(root: &Location) -> Result<(PathBuf, Option<tempfile::TempDir>), TransformError> {

@@ -178,6 +178,12 @@ def test_input_that_is_not_there(booster, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_that_never_began_leaves_the_output_free(source, booster, tmp_path):
+    arguments = [source, tmp_path / "out", "--model", booster[0]]
+    cli.transform(*arguments, "--features", "f0,f1,f2,no_such_column", expect=cli.CONFIGURATION)
+    assert cli.transform(*arguments).summary["status"] == "succeeded"
+
+
 def test_output_into_its_own_input(source, booster):
     result = cli.transform(source, source, "--model", booster[0], expect=cli.CONFIGURATION)
     assert result.stderr.startswith("error:")

@@ -75,11 +75,9 @@ pub fn run(job: Job, objects: &Objects, controls: &Controls) -> Result<Summary, 
     check_identity(&folder, &identity)?;
     let ledger = Ledger::new(folder.root(), objects);
     let finished = ledger.read()?;
-    if folder.run()?.is_none() {
-        folder.write_run(&json!({
-            "bessemer": env!("CARGO_PKG_VERSION"), "identity": identity, "request": request,
-        }))?;
-    }
+    let record = json!({
+        "bessemer": env!("CARGO_PKG_VERSION"), "identity": identity, "request": request,
+    });
     let done = |input: &Input| {
         finished.get(&input.relative).is_some_and(|entry| entry.version == input.version)
     };
@@ -97,7 +95,14 @@ pub fn run(job: Job, objects: &Objects, controls: &Controls) -> Result<Summary, 
         return Ok(summary);
     }
     let (shared, entries) = share(folder, model, settings, controls, ledger, &kept, objects)?;
-    let work = Work { shared: &shared, objects, inputs: &inputs, picked: picked.as_ref(), todo };
+    let work = Work {
+        shared: &shared,
+        objects,
+        inputs: &inputs,
+        picked: picked.as_ref(),
+        todo,
+        record: &record,
+    };
     work.all();
     let shared = Arc::into_inner(shared)
         .ok_or_else(|| TransformError::Internal("a lane outlived the run".to_owned()))?;
@@ -239,11 +244,14 @@ struct Work<'a> {
     inputs: &'a [Input],
     picked: Option<&'a BTreeMap<String, Vec<u64>>>,
     todo: VecDeque<Item>,
+    /// What `run.json` says of the run.
+    record: &'a Value,
 }
 
 impl Work<'_> {
     /// Takes every item through, on as many threads as the settings say. The first file is opened
-    /// before that: what does not fit the model stops the run before any work.
+    /// before that: what does not fit the model stops the run before any work, and leaves an output
+    /// that holds no run.
     fn all(mut self) {
         let mut items = std::mem::take(&mut self.todo);
         while let Some(Item::File(index)) = items.front() {
@@ -257,6 +265,9 @@ impl Work<'_> {
                 Err(error) => self.failed(&self.inputs[*index].relative, None, error),
             }
             items.pop_front();
+        }
+        if let Err(error) = self.write_record() {
+            return self.shared.fail(error);
         }
         let todo = Mutex::new(items);
         let threads = self.shared.settings.threads.max(1);
@@ -274,6 +285,11 @@ impl Work<'_> {
                 });
             }
         });
+    }
+
+    fn write_record(&self) -> Result<(), TransformError> {
+        let folder = &self.shared.folder;
+        if folder.run()?.is_none() { folder.write_run(self.record) } else { Ok(()) }
     }
 
     fn lanes(&self, todo: &Mutex<VecDeque<Item>>) {

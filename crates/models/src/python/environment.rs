@@ -144,9 +144,14 @@ fn find_uv(cache: &Path, python: &Path) -> Result<PathBuf, EnvironmentError> {
     let _lock = lock(&cache.join("uv.lock"))?;
     if !program.exists() {
         let unfinished = temporary_in(cache)?;
-        let mut pip = Command::new(python);
-        pip.args(["-m", "pip", "install", "--target"]).arg(unfinished.path().join("uv")).arg("uv");
-        run(&mut pip, "install uv, which builds the handler's environment")?;
+        let target = unfinished.path().join("uv");
+        let fetch = |python: &Path| {
+            let mut pip = Command::new(python);
+            pip.args(["-m", "pip", "install", "--target"]).arg(&target).arg("uv");
+            run(&mut pip, "install uv, which builds the handler's environment")
+        };
+        // Environments made by uv hold no pip: the machine's own Python has one most often.
+        fetch(python).or_else(|refused| fetch(Path::new("python3")).map_err(|_| refused))?;
         let rename = fs::rename(unfinished.path().join("uv"), &folder);
         rename.map_err(|source| EnvironmentError::Cache { path: folder, source })?;
     }

@@ -128,7 +128,9 @@ def test_busy_server_is_tried_again(tmp_path):
     with servers.container(BUSY=4) as address:
         result = cli.transform(write(tmp_path), tmp_path / "out", "--endpoint", address)
     check(tmp_path, 400, [])
-    assert result.summary["calls"]["retries"] >= 4
+    # Four answers of "busy" may fall to one payload, whose three retries then end in a search.
+    assert result.summary["calls"]["failed"] >= 4
+    assert result.summary["calls"]["retries"] >= 1
 
 
 def test_a_row_that_hangs(container, tmp_path):

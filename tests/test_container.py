@@ -126,11 +126,11 @@ def test_a_record_above_our_limit_is_never_sent(container, tmp_path):
 
 def test_busy_server_is_tried_again(tmp_path):
     with servers.container(BUSY=4) as address:
-        result = cli.transform(write(tmp_path), tmp_path / "out", "--endpoint", address)
+        # All four refusals may fall to one payload.
+        arguments = ["--endpoint", address, "--retries", "8"]
+        result = cli.transform(write(tmp_path), tmp_path / "out", *arguments)
     check(tmp_path, 400, [])
-    # Four answers of "busy" may fall to one payload, whose three retries then end in a search.
-    assert result.summary["calls"]["failed"] >= 4
-    assert result.summary["calls"]["retries"] >= 1
+    assert result.summary["calls"]["retries"] >= 4
 
 
 def test_a_row_that_hangs(container, tmp_path):

@@ -100,7 +100,7 @@ impl Sink {
         }
     }
 
-    /// The columns of the output, for those who add to it later.
+    /// Ends the file.
     pub(crate) fn finish(self) -> Result<(), TransformError> {
         match self.output {
             Output::Parquet(output) => output.finish(),

@@ -56,7 +56,7 @@ impl LaneOutput {
             (Self::Append { groups, encoder }, Route::Append { codec, .. })
                 if encoder.is_none() =>
             {
-                let Contents::Parquet(metadata) = &file.file.contents else {
+                let Contents::Parquet { metadata, .. } = &file.file.contents else {
                     return Err(internal("only Parquet is appended to"));
                 };
                 let outputs = shared.outputs()?;

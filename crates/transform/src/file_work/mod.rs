@@ -167,7 +167,7 @@ impl FileWork {
     /// The parts of the file that lanes can take side by side: runs of row groups of at least `rows`
     /// rows, or the whole.
     pub(crate) fn parts(&self, rows: u64) -> Vec<Option<Range<usize>>> {
-        let (Route::Append { .. }, Contents::Parquet(metadata)) =
+        let (Route::Append { .. }, Contents::Parquet { metadata, .. }) =
             (&self.route, &self.file.contents)
         else {
             return vec![None];
@@ -204,7 +204,7 @@ impl FileWork {
 
     /// Bytes of a decoded row, about.
     pub(crate) fn row_bytes(&self) -> u64 {
-        let Contents::Parquet(metadata) = &self.file.contents else { return 256 };
+        let Contents::Parquet { metadata, .. } = &self.file.contents else { return 256 };
         let metadata = metadata.metadata();
         let rows: i64 = metadata.file_metadata().num_rows();
         let roots = metadata.file_metadata().schema_descr();
@@ -294,7 +294,7 @@ impl FileWork {
     }
 
     fn appender(&self, outputs: &SchemaRef) -> Result<Arc<Appender>, TransformError> {
-        let (Route::Append { appender, .. }, Contents::Parquet(metadata)) =
+        let (Route::Append { appender, .. }, Contents::Parquet { source, metadata }) =
             (&self.route, &self.file.contents)
         else {
             return Err(internal("the file is not appended to"));
@@ -305,8 +305,7 @@ impl FileWork {
         }
         // Names that clash are refused before anything is written.
         OutputColumns::new(self.joined.clone(), Arc::clone(outputs))?;
-        let made =
-            Arc::new(Appender::create(&self.temporary, self.file.copy.path(), metadata, outputs)?);
+        let made = Arc::new(Appender::create(&self.temporary, source.clone(), metadata, outputs)?);
         *appender = Some(Arc::clone(&made));
         Ok(made)
     }

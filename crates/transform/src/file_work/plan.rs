@@ -36,7 +36,7 @@ pub(super) fn sink_plan(
     };
     let same = format == input;
     let codec = match &file.contents {
-        Contents::Parquet(metadata) => metadata
+        Contents::Parquet { metadata, .. } => metadata
             .metadata()
             .row_groups()
             .first()

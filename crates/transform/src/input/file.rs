@@ -1,12 +1,13 @@
 //! An opened input file: its format, its columns, and what is known of its size.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
 use bessemer_objects::{Input, LocalCopy, Objects};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 
+use super::source::ParquetSource;
 use crate::{
     error::FileError,
     settings::Settings,
@@ -26,7 +27,7 @@ pub(crate) struct InputFile {
 
 /// What a file holds.
 pub(crate) enum Contents {
-    Parquet(ArrowReaderMetadata),
+    Parquet { source: ParquetSource, metadata: ArrowReaderMetadata },
     Text { options: TextOptions, header: Option<Vec<String>> },
 }
 
@@ -47,10 +48,12 @@ impl InputFile {
                 .map_err(|error| unreadable(&error))?;
         let contents = match format {
             Format::Parquet => {
-                let file = File::open(copy.path()).map_err(|error| unreadable(&error))?;
+                let source =
+                    ParquetSource::open(copy.path()).map_err(|error| unreadable(&error))?;
                 let options =
                     ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-                Contents::Parquet(ArrowReaderMetadata::load(&file, options)?)
+                let metadata = ArrowReaderMetadata::load(&source, options)?;
+                Contents::Parquet { source, metadata }
             }
             Format::JsonLines | Format::Csv | Format::Lines => {
                 let options = TextOptions {
@@ -70,14 +73,14 @@ impl InputFile {
 
     pub(crate) fn format(&self) -> Format {
         match &self.contents {
-            Contents::Parquet(_) => Format::Parquet,
+            Contents::Parquet { .. } => Format::Parquet,
             Contents::Text { options, .. } => options.format,
         }
     }
 
     pub(crate) fn compression(&self) -> Compression {
         match &self.contents {
-            Contents::Parquet(_) => Compression::None,
+            Contents::Parquet { .. } => Compression::None,
             Contents::Text { options, .. } => options.compression,
         }
     }
@@ -86,14 +89,14 @@ impl InputFile {
     pub(crate) fn header(&self) -> Option<&[String]> {
         match &self.contents {
             Contents::Text { header, .. } => header.as_deref(),
-            Contents::Parquet(_) => None,
+            Contents::Parquet { .. } => None,
         }
     }
 
     /// The columns of a Parquet file.
     pub(crate) fn schema(&self) -> Option<&SchemaRef> {
         match &self.contents {
-            Contents::Parquet(metadata) => Some(metadata.schema()),
+            Contents::Parquet { metadata, .. } => Some(metadata.schema()),
             Contents::Text { .. } => None,
         }
     }

@@ -5,9 +5,11 @@ mod documents;
 mod file;
 mod prepare;
 mod reader;
+mod source;
 
 pub(crate) use bind::{Binding, InputColumns, bind, bind_documents, find_named, wanted};
 pub(crate) use documents::{Documents, write_document};
 pub(crate) use file::{Contents, InputFile};
 pub(crate) use prepare::{Prepared, internal, take_rows};
 pub(crate) use reader::{Chunk, ChunkLimits, Reader, Source};
+pub(crate) use source::{ParquetSource, SourceReader};

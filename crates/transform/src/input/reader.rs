@@ -1,6 +1,6 @@
 //! Reads a file, or a part of it, in chunks.
 
-use std::{fs::File, ops::Range};
+use std::ops::Range;
 
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::{
@@ -11,7 +11,10 @@ use parquet::arrow::{
     },
 };
 
-use super::file::{Contents, InputFile};
+use super::{
+    file::{Contents, InputFile},
+    source::ParquetSource,
+};
 use crate::{
     call::RowFailure,
     error::FileError,
@@ -123,10 +126,8 @@ impl Reader {
         picked: Option<Vec<u64>>,
     ) -> Result<Self, FileError> {
         match &file.contents {
-            Contents::Parquet(metadata) => {
-                let source = File::open(file.copy.path())
-                    .map_err(|error| FileError::Unreadable(error.to_string()))?;
-                open_parquet(source, metadata, row_groups, columns, limits, picked)
+            Contents::Parquet { source, metadata } => {
+                open_parquet(source.clone(), metadata, row_groups, columns, limits, picked)
             }
             Contents::Text { options, .. } => {
                 let reader = TextReader::open(file.copy.path(), options)
@@ -183,7 +184,7 @@ impl Reader {
 }
 
 fn open_parquet(
-    source: File,
+    source: ParquetSource,
     metadata: &ArrowReaderMetadata,
     row_groups: Option<Range<usize>>,
     columns: Option<&[usize]>,

@@ -5,7 +5,9 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufReader, BufWriter, Sink as Nowhere},
+    io::{BufWriter, Sink as Nowhere},
+    ops::Range,
+    os::unix::fs::FileExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -39,14 +41,19 @@ use super::{
     parquet::{properties, written},
     spill::SpillFactory,
 };
-use crate::{error::TransformError, input::internal};
+use crate::{
+    error::TransformError,
+    input::{ParquetSource, SourceReader, internal},
+};
 
 /// Bytes copied at a time.
 const COPY: usize = 1 << 20;
+/// What a small file may grow by: the new columns and their part of the footer.
+const ROOM: usize = 64 << 10;
 
 /// An output file to which row groups are added in order, whatever the order they come in.
 pub(crate) struct Appender {
-    source: PositionedFile,
+    source: CopySource,
     metadata: ArrowReaderMetadata,
     state: Mutex<State>,
 }
@@ -68,25 +75,22 @@ pub(crate) struct NewColumns {
 }
 
 impl Appender {
-    /// Starts an output at `path` that holds all of the input's columns and then `outputs`.
+    /// Starts an output at `path` that holds all columns of the input, whose bytes are `source`, and
+    /// then `outputs`.
     pub(crate) fn create(
         path: &Path,
-        input: &Path,
+        source: ParquetSource,
         metadata: &ArrowReaderMetadata,
         outputs: &SchemaRef,
     ) -> Result<Self, TransformError> {
-        let source = File::open(input).map_err(TransformError::io("open", input))?;
         let file = File::create(path).map_err(TransformError::io("create", path))?;
         let (root, properties) = whole_schema(metadata, outputs)?;
-        let buffered = BufWriter::with_capacity(COPY, file);
+        let buffered = BufWriter::with_capacity(COPY.min(source.len() as usize + ROOM), file);
         let writer =
             SerializedFileWriter::new(buffered, root, Arc::new(properties)).map_err(written)?;
         let state = State { writer: Some(writer), next: 0, waiting: BTreeMap::new() };
-        Ok(Self {
-            source: PositionedFile(source),
-            metadata: metadata.clone(),
-            state: Mutex::new(state),
-        })
+        let source = CopySource { source, ahead: Arc::default() };
+        Ok(Self { source, metadata: metadata.clone(), state: Mutex::new(state) })
     }
 
     /// Takes the encoded new columns of row group `group`. Whoever completes a run of row groups
@@ -151,8 +155,8 @@ impl Appender {
         let chunk = metadata.row_group(group).column(column);
         let bloom_filter = match chunk.bloom_filter_offset() {
             Some(_) => {
-                let file = self.source.0.try_clone().map_err(internal)?;
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                let source = self.source.source.clone();
+                ParquetRecordBatchReaderBuilder::new_with_metadata(source, self.metadata.clone())
                     .get_row_group_column_bloom_filter(group, column)
                     .map_err(internal)?
             }
@@ -323,38 +327,80 @@ impl NewColumns {
     }
 }
 
-/// A file read at given places with buffers fit for copying.
-struct PositionedFile(File);
+/// The input as it is copied: column chunks lie one behind the other, so what was read ahead for one
+/// is the start of the next.
+struct CopySource {
+    source: ParquetSource,
+    ahead: Arc<Mutex<ReadAhead>>,
+}
 
-impl Length for PositionedFile {
+/// The bytes of a file from `start` on that are in memory.
+#[derive(Default)]
+struct ReadAhead {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Length for CopySource {
     fn len(&self) -> u64 {
-        self.0.metadata().map(|metadata| metadata.len()).unwrap_or_default()
+        self.source.len()
     }
 }
 
-impl ChunkReader for PositionedFile {
-    type T = BufReader<FileAt>;
+impl ChunkReader for CopySource {
+    type T = CopyReader;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        let at = FileAt { file: self.0.try_clone()?, offset: start };
-        Ok(BufReader::with_capacity(COPY, at))
+        Ok(match &self.source {
+            ParquetSource::Memory(_) => CopyReader::Memory(self.source.get_read(start)?),
+            ParquetSource::File { file, length } => CopyReader::File {
+                file: Arc::clone(file),
+                ahead: Arc::clone(&self.ahead),
+                rest: start..*length,
+            },
+        })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        self.0.get_bytes(start, length)
+        self.source.get_bytes(start, length)
     }
 }
 
-/// Reads by position, so that threads can share a file.
-struct FileAt {
-    file: File,
-    offset: u64,
+/// Reads a [`CopySource`] from some place on.
+enum CopyReader {
+    Memory(SourceReader),
+    File { file: Arc<File>, ahead: Arc<Mutex<ReadAhead>>, rest: Range<u64> },
 }
 
-impl std::io::Read for FileAt {
+impl std::io::Read for CopyReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = std::os::unix::fs::FileExt::read_at(&self.file, buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
+        match self {
+            Self::Memory(reader) => reader.read(buffer),
+            Self::File { rest, .. } if rest.is_empty() => Ok(0),
+            Self::File { file, ahead, rest } => {
+                let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+                let from = ahead.at(file, rest)?;
+                let read = from.len().min(buffer.len());
+                buffer[..read].copy_from_slice(&from[..read]);
+                rest.start += read as u64;
+                Ok(read)
+            }
+        }
+    }
+}
+
+impl ReadAhead {
+    /// The bytes at the start of `rest`, of which there is at least one.
+    fn at(&mut self, file: &File, rest: &Range<u64>) -> std::io::Result<&[u8]> {
+        let end = self.start + self.bytes.len() as u64;
+        if !(self.start..end).contains(&rest.start) {
+            self.bytes.resize((rest.end - rest.start).min(COPY as u64) as usize, 0);
+            if let Err(error) = file.read_exact_at(&mut self.bytes, rest.start) {
+                self.bytes.clear();
+                return Err(error);
+            }
+            self.start = rest.start;
+        }
+        Ok(&self.bytes[(rest.start - self.start) as usize..])
     }
 }

@@ -16,7 +16,8 @@ usage: cargo xtask TASK
 
   test [--rust-only | --e2e-only] [PYTEST ARGUMENT...]   run the tests
   tidy                                                   check crate edges, file sizes, docs
-  bench transform [OPTION...]                            measure against other tools (--help)
+  bench transform [OPTION...]                            measure the whole job against other tools
+  bench trees [OPTION...]                                measure the tree kernels against libraries
   python [ARGUMENT...]                                   run the tests' Python";
 
 fn main() -> ExitCode {

@@ -12,7 +12,7 @@ use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
     http::{self, HttpModel, HttpOptions, Target},
-    onnx::{OnnxModel, OnnxOptions},
+    onnx::{OnnxOptions, open_model},
     python::{HandlerOptions, PythonModel},
     trees::{TreeModel, TreeOptions},
 };
@@ -120,13 +120,10 @@ fn open_onnx(
     if let Some(python) = &options.python {
         onnx.python.clone_from(python);
     }
-    match OnnxModel::open(path, &onnx) {
-        Ok(model) => Ok(Arc::new(model)),
-        Err(error) => {
-            let (code, hint) = (error.exit_code(), error.hint());
-            Err(Failure { hint, ..Failure::new(code, error) })
-        }
-    }
+    open_model(path, &onnx).map_err(|error| {
+        let (code, hint) = (error.exit_code(), error.hint());
+        Failure { hint, ..Failure::new(code, error) }
+    })
 }
 
 fn open_handler(

@@ -358,5 +358,5 @@ fn category_set(at: &At<'_>, members: &[i64]) -> Result<CategorySet, ReadError> 
         }
         bits[word] |= 1 << (member % 32);
     }
-    Ok(CategorySet { bits })
+    Ok(CategorySet::Bits(bits))
 }

@@ -112,7 +112,8 @@ impl Finish {
     /// What `operator` makes of its sums; `votes` says how trees vote for each target.
     pub(super) fn new(operator: Operator, votes: &[Votes]) -> Result<Self, ReadError> {
         let Operator { forest, targets, base, aggregate, transform, classes } = operator;
-        if !base.is_empty() && base.len() != targets && base.len() != 1 {
+        let one_will_do = classes.is_some() && targets == 2 && base.len() == 1;
+        if !base.is_empty() && base.len() != targets && !one_will_do {
             let message = format!("{} base values for {targets} targets", base.len());
             return Err(ReadError::Unsupported(message));
         }

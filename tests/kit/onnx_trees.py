@@ -105,7 +105,7 @@ class Grower:
         split["missing"] = int(self.random.random() < 0.4)
         if kind == "MEMBER":
             count = int(self.random.integers(1, 5))
-            split["members"] = [float(x) for x in self.random.choice(np.arange(-4, 5), count, False)]
+            split["members"] = [float(x) for x in self.random.choice([*range(8), 2.5], count, False)]
         split["true"] = self.tree(modes, depth - 1)
         split["false"] = self.tree(modes, depth - 1)
         return split
@@ -198,7 +198,7 @@ def add_tree(nodes, votes, number, tree, own, random, positive):
     add(tree)
 
 
-def random_ensemble(seed, kind=np.float32):
+def random_ensemble(seed):
     """A `TreeEnsemble` of ai.onnx.ml 5, members and all, as a model."""
     grower = Grower(seed)
     random = grower.random
@@ -231,7 +231,10 @@ def random_ensemble(seed, kind=np.float32):
         while tree is None or (tree["true"] is None) != (tree["false"] is None):
             tree = grower.tree([*BRANCHES, "MEMBER", "MEMBER"], 4)
         roots.append(add(tree)[0])
-    tensor = lambda name, values, kind=kind: numpy_helper.from_array(np.array(values, dtype=kind), name)
+
+    def tensor(name, values, kind=np.float32):
+        return numpy_helper.from_array(np.array(values, dtype=kind), name)
+
     attributes = {f"nodes_{name}": nodes[name] for name in nodes if name not in ("modes", "splits")}
     attributes |= {
         "nodes_modes": tensor("modes", nodes["modes"], np.uint8),
@@ -245,8 +248,7 @@ def random_ensemble(seed, kind=np.float32):
     }
     if members:
         attributes["membership_values"] = tensor("members", members)
-    element = TensorProto.FLOAT if kind == np.float32 else TensorProto.DOUBLE
-    return model_of("TreeEnsemble", attributes, [("scores", element, ["N", targets])], 5, kind)
+    return model_of("TreeEnsemble", attributes, [("scores", TensorProto.FLOAT, ["N", targets])], 5)
 
 
 def model_of(operator, attributes, outputs, version, kind=np.float32, after=(), features=4):
@@ -275,4 +277,13 @@ def answers(path, values):
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: values})))
 
 
-__all__ = ["FEATURES", "answers", "export_boosted", "export_sklearn", "random_ensemble", "random_operator", "rows", "training"]
+def export_around(path):
+    """A small forest with what exporters put around one: an imputer, a scaler, names for the classes."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    forest = RandomForestClassifier(2, max_depth=2, random_state=0)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), forest)
+    return export_sklearn(path, model, training(3)[1], zipmap=True)

@@ -4,8 +4,8 @@
 use super::{
     attributes::{Operator, checked_threshold, checked_vote, feature, leaf, wrong},
     finish::{Aggregate, Transform},
-    forest::{Condition, Forest, ForestNode, invalid},
-    message::Node,
+    forest::{Condition, Forest, ForestNode, check_members, invalid},
+    message::{Node, element},
 };
 use crate::read::{MOST_GROUPS, ReadError, within};
 
@@ -15,6 +15,9 @@ const MEMBER: i64 = 6;
 impl Operator {
     /// Reads a `TreeEnsemble`.
     pub(super) fn tree_ensemble(node: &Node<'_>, double: bool) -> Result<Self, ReadError> {
+        if double {
+            return Err(ReadError::Unsupported("scores that are doubles".to_owned()));
+        }
         let targets = usize::try_from(node.int("n_targets").unwrap_or(0)).unwrap_or(0);
         within(targets, MOST_GROUPS).map_err(|message| wrong("n_targets", message))?;
         if targets == 0 {
@@ -22,7 +25,7 @@ impl Operator {
         }
         let transform = Transform::numbered(node.int("post_transform").unwrap_or(0))?;
         Ok(Self {
-            forest: Arrays::read(node, double)?.forest(targets)?,
+            forest: Arrays::read(node)?.forest(targets)?,
             targets,
             base: Vec::new(),
             aggregate: Aggregate::numbered(node.int("aggregate_function").unwrap_or(1))?,
@@ -48,7 +51,7 @@ struct Arrays<'a> {
 }
 
 impl<'a> Arrays<'a> {
-    fn read(node: &'a Node<'_>, double: bool) -> Result<Self, ReadError> {
+    fn read(node: &'a Node<'_>) -> Result<Self, ReadError> {
         let modes = node.find("nodes_modes").and_then(|modes| modes.tensor.as_ref());
         let modes = modes.ok_or_else(|| ReadError::Absent { path: "nodes_modes".to_owned() })?;
         let arrays = Self {
@@ -65,12 +68,12 @@ impl<'a> Arrays<'a> {
             leaf_targets: node.ints("leaf_targetids"),
             leaf_weights: node.tensor_numbers("leaf_weights")?,
         };
-        let is_double = |name| {
+        let is_float = |name| {
             let tensor = node.find(name).and_then(|attribute| attribute.tensor.as_ref());
-            tensor.is_some_and(|tensor| tensor.element == super::message::element::DOUBLE)
+            tensor.is_none_or(|tensor| tensor.element == element::FLOAT)
         };
-        if is_double("nodes_splits") != double || is_double("leaf_weights") != double {
-            let message = "features of one type with thresholds of another".to_owned();
+        if !["nodes_splits", "leaf_weights", "membership_values"].into_iter().all(is_float) {
+            let message = "float features with double thresholds".to_owned();
             return Err(ReadError::Unsupported(message));
         }
         arrays.check_lengths()?;
@@ -155,6 +158,7 @@ impl<'a> Arrays<'a> {
             if own.is_empty() {
                 return Err(invalid(index, "no members to compare with".to_owned()));
             }
+            check_members(&own)?;
             return Ok(Condition::OneOf(own));
         }
         let value = checked_threshold(index, self.splits[index])?;

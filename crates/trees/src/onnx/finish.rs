@@ -1,8 +1,8 @@
 //! From the sums of an ONNX operator to its scores and labels, in the arithmetic of ONNX Runtime.
 //!
 //! Nothing says what a classifier of two classes means by weights for one of them; what ONNX Runtime
-//! makes of it (`tree_ensemble_aggregator.h`, `ml_common.h`) is what exporters count on, so that is
-//! what stands here.
+//! makes of it (`tree_ensemble_aggregator.h`, `ml_common.h`; version 1.31) is what exporters count on, so
+//! that is what stands here.
 
 use super::{
     attributes::{Classes, Labels, Operator},
@@ -97,15 +97,6 @@ impl Sum {
     fn read(self) -> f32 {
         if self.voted { self.value as f32 } else { 0.0 }
     }
-}
-
-/// What ONNX Runtime does to the single score of two classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Second {
-    /// It is a probability; the other class has the rest.
-    Complement,
-    /// The other class has its negative.
-    Negative,
 }
 
 impl Finish {
@@ -240,14 +231,14 @@ impl Finish {
             self.transform(scores);
             return label;
         }
-        let kind = if classes.all_positive { Second::Complement } else { Second::Negative };
-        let value = round(first.value);
-        (scores[0], scores[1]) = match kind {
-            Second::Complement => (round(1.0 - value) as f32, value as f32),
-            Second::Negative if self.transform == Transform::Logistic => {
-                (logistic(-value as f32), logistic(value as f32))
-            }
-            Second::Negative => (-value as f32, value as f32),
+        let value = first.value;
+        (scores[0], scores[1]) = if self.transform == Transform::Logistic {
+            (logistic(-value as f32), logistic(value as f32))
+        } else if classes.all_positive {
+            // It is a probability; the other class has the rest.
+            (round(1.0 - value) as f32, value as f32)
+        } else {
+            (-value as f32, value as f32)
         };
         label
     }

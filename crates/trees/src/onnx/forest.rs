@@ -182,7 +182,7 @@ impl Forest {
             let node = match &self.nodes[source] {
                 ForestNode::Leaf { .. } => ShapeNode::Leaf(source),
                 ForestNode::Split { feature, .. } => {
-                    let (test, branches) = self.question(source, dialect);
+                    let (test, branches) = self.question(source, dialect)?;
                     let left = sources.len();
                     sources.extend(branches);
                     take(2 + test.categories())?;
@@ -195,7 +195,7 @@ impl Forest {
     }
 
     /// What the split `source` asks, and the nodes to its left and right.
-    fn question(&self, source: usize, dialect: Dialect) -> (Test, [usize; 2]) {
+    fn question(&self, source: usize, dialect: Dialect) -> Result<(Test, [usize; 2]), ReadError> {
         let ForestNode::Split { condition, missing_is_true, when_true, when_false, .. } =
             &self.nodes[source]
         else {
@@ -203,7 +203,7 @@ impl Forest {
         };
         let (yes, no) = (*when_true, *when_false);
         let missing = *missing_is_true;
-        match condition {
+        Ok(match condition {
             Condition::AtMost(threshold) => (up_to(dialect, *threshold, true, missing), [yes, no]),
             Condition::Below(threshold) => (up_to(dialect, *threshold, false, missing), [yes, no]),
             Condition::AtLeast(threshold) => {
@@ -212,10 +212,13 @@ impl Forest {
             Condition::Above(threshold) => (up_to(dialect, *threshold, true, !missing), [no, yes]),
             Condition::Unequal(number) => (one_of([*number], false), [no, yes]),
             Condition::OneOf(numbers) => {
-                let (numbers, no) = self.chain(source, numbers.clone(), no);
-                (one_of(numbers, missing), [yes, no])
+                let (joined, no) = self.chain(source, numbers.clone(), no);
+                if joined.len() > 1 {
+                    check_members(&joined)?;
+                }
+                (one_of(joined, missing), [yes, no])
             }
-        }
+        })
     }
 
     /// Joins the questions that follow `source`, which asks for `numbers`, if they ask the same for
@@ -304,6 +307,15 @@ fn one_of(numbers: impl IntoIterator<Item = f64>, missing_left: bool) -> Test {
     keys.sort_unstable();
     keys.dedup();
     Test::Category { set: Arc::new(CategorySet::Numbers(keys)), members_left: true, missing_left }
+}
+
+/// Makes sure that ONNX Runtime compares with `members` as with numbers: if one is negative, it cuts the
+/// fraction off the value first (as of version 1.31).
+pub(super) fn check_members(members: &[f64]) -> Result<(), ReadError> {
+    if members.iter().any(|member| *member < 0.0) {
+        return Err(ReadError::Unsupported("sets with negative members".to_owned()));
+    }
+    Ok(())
 }
 
 fn too_large() -> ReadError {

@@ -59,6 +59,7 @@ pub(super) enum Step {
 
 impl Step {
     /// Does it to all of `values`.
+    #[expect(clippy::float_cmp, reason = "the value to replace is meant to the last bit")]
     pub(super) fn apply(self, values: &mut [f32]) {
         match self {
             Self::Impute { replaced, value } if replaced.is_nan() => {

@@ -82,6 +82,8 @@ pub(crate) const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;
 pub(crate) enum CategorySet {
     /// Whole numbers, one bit each.
     Bits(Vec<u32>),
+    /// Whole numbers far apart, in order.
+    Sparse(Vec<u32>),
     /// Any numbers but `NaN`, as [`number_key`] writes them, in order.
     Numbers(Vec<u64>),
 }
@@ -99,6 +101,9 @@ impl CategorySet {
                 let word = bits.get(category as usize / 32);
                 word.is_some_and(|word| word >> (category % 32) & 1 == 1)
             }),
+            Self::Sparse(numbers) => dialect
+                .category(value)
+                .is_some_and(|category| numbers.binary_search(&category).is_ok()),
             Self::Numbers(numbers) => numbers.binary_search(&number_key(value)).is_ok(),
         }
     }
@@ -129,7 +134,7 @@ impl Test {
     pub(crate) fn categories(&self) -> usize {
         match self {
             Self::Category { set, .. } => match &**set {
-                CategorySet::Bits(bits) => bits.len(),
+                CategorySet::Bits(numbers) | CategorySet::Sparse(numbers) => numbers.len(),
                 CategorySet::Numbers(numbers) => numbers.len(),
             },
             Self::Threshold { .. } => 0,

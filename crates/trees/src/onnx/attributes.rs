@@ -268,13 +268,12 @@ pub(super) fn checked_vote(
 }
 
 /// A leaf with its votes: one at least, and one a target at most.
-pub(super) fn leaf(index: usize, votes: Vec<(usize, f64)>) -> Result<ForestNode, ReadError> {
+pub(super) fn leaf(index: usize, mut votes: Vec<(usize, f64)>) -> Result<ForestNode, ReadError> {
     if votes.is_empty() {
         return Err(invalid(index, "a leaf without a weight".to_owned()));
     }
-    let mut targets: Vec<usize> = votes.iter().map(|(target, _)| *target).collect();
-    targets.sort_unstable();
-    if targets.windows(2).any(|pair| pair[0] == pair[1]) {
+    votes.sort_unstable_by_key(|(target, _)| *target);
+    if votes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return Err(ReadError::Unsupported("several weights of a leaf for one target".to_owned()));
     }
     Ok(ForestNode::Leaf { votes })

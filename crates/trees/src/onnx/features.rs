@@ -4,6 +4,9 @@
 use super::message::element;
 use crate::read::ReadError;
 
+/// Columns, and what is done to them, that a model may have in all.
+const MOST_STEPS: usize = 1 << 22;
+
 /// The type of an input's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputType {
@@ -173,7 +176,13 @@ impl Features {
     }
 
     /// The columns one by one. `widths` says how many each input has.
-    pub(super) fn columns(&self, widths: &[usize]) -> Vec<PreparedColumn> {
+    pub(super) fn columns(&self, widths: &[usize]) -> Result<Vec<PreparedColumn>, ReadError> {
+        let cost = |part: &Part| widths[part.input].saturating_mul(1 + part.steps.len());
+        let cost = self.parts.iter().map(cost).fold(0, usize::saturating_add);
+        if cost > MOST_STEPS {
+            let message = format!("more than {MOST_STEPS} features and steps before the trees");
+            return Err(ReadError::Unsupported(message));
+        }
         let mut columns = Vec::new();
         for part in &self.parts {
             let before: usize = widths[..part.input].iter().sum();
@@ -183,6 +192,6 @@ impl Features {
                 columns.push(PreparedColumn { column: before + column, steps });
             }
         }
-        columns
+        Ok(columns)
     }
 }

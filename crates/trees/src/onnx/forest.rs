@@ -4,7 +4,7 @@
 //! whose true branches lead to one node. Such chains become one question; what is shared otherwise
 //! is copied. A target of its own becomes a tree of its own, of the same shape.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     ensemble::{CategorySet, Dialect, Ensemble, Missing, Node, Test, Tree, number_key},
@@ -31,7 +31,7 @@ pub(super) struct Forest {
 
 #[derive(Debug)]
 pub(super) enum ForestNode {
-    /// What the leaf adds to which target.
+    /// What the leaf adds to which target, in the order of the targets.
     Leaf { votes: Vec<(usize, f64)> },
     Split {
         feature: usize,
@@ -92,13 +92,12 @@ impl Forest {
         let mut copies = room;
         for root in &self.roots {
             let shape = self.shape(*root, dialect, &mut room)?;
-            for (target, votes) in votes.iter_mut().enumerate() {
-                let tree_votes = self.votes(&shape, target);
-                match tree_votes {
-                    Votes::Never => continue,
-                    Votes::Always => *votes = Votes::Always,
-                    Votes::Sometimes if *votes == Votes::Never => *votes = Votes::Sometimes,
-                    Votes::Sometimes => {}
+            let leaves = shape.iter().filter(|node| matches!(node, ShapeNode::Leaf(_))).count();
+            for (target, voting) in self.votes(&shape) {
+                if voting == leaves {
+                    votes[target] = Votes::Always;
+                } else if votes[target] == Votes::Never {
+                    votes[target] = Votes::Sometimes;
                 }
                 copies = copies.checked_sub(shape.len()).ok_or_else(too_large)?;
                 trees.push(self.tree(&shape, target));
@@ -244,20 +243,19 @@ impl Forest {
         (numbers, last)
     }
 
-    fn votes(&self, shape: &Shape, target: usize) -> Votes {
-        let mut found = [false; 2];
+    /// How many leaves of `shape` vote for each target for which one does.
+    fn votes(&self, shape: &Shape) -> BTreeMap<usize, usize> {
+        let mut counts = BTreeMap::new();
         for node in shape {
             if let ShapeNode::Leaf(source) = node
                 && let ForestNode::Leaf { votes } = &self.nodes[*source]
             {
-                found[usize::from(votes.iter().any(|(voted, _)| *voted == target))] = true;
+                for (target, _) in votes {
+                    *counts.entry(*target).or_default() += 1;
+                }
             }
         }
-        match found {
-            [_, false] => Votes::Never,
-            [false, true] => Votes::Always,
-            [true, true] => Votes::Sometimes,
-        }
+        counts
     }
 
     /// The tree of `shape` whose leaves hold their votes for `target`.
@@ -269,9 +267,9 @@ impl Forest {
                     ForestNode::Leaf { votes } => votes.as_slice(),
                     ForestNode::Split { .. } => &[],
                 };
-                let vote = votes.iter().find(|(voted, _)| *voted == target);
+                let vote = votes.binary_search_by_key(&target, |(voted, _)| *voted);
                 leaves += 1;
-                Node::Leaf { value: vote.map_or(0.0, |(_, weight)| *weight), id: leaves - 1 }
+                Node::Leaf { value: vote.map_or(0.0, |vote| votes[vote].1), id: leaves - 1 }
             }
             ShapeNode::Split { feature, test, left, right } => Node::Split {
                 feature: *feature as u32,

@@ -14,6 +14,12 @@ use crate::{
     read::{MOST_FEATURES, ReadError, within},
 };
 
+/// Models of more operators are no exported trees.
+const MOST_OPERATORS: usize = 256;
+
+/// So many inputs may stand side by side, at most.
+const MOST_PARTS: usize = 1 << 12;
+
 /// What a name in the graph stands for.
 #[derive(Debug, Clone)]
 enum Meaning {
@@ -86,6 +92,10 @@ pub(super) fn walk(graph: &Graph<'_>) -> Result<Walked, ReadError> {
 
 /// Whether all operators are known and just one is trees; before anything costly is read.
 fn check_operators(graph: &Graph<'_>) -> Result<(), ReadError> {
+    if graph.nodes.len() > MOST_OPERATORS {
+        let message = format!("models of more than {MOST_OPERATORS} operators");
+        return Err(ReadError::Unsupported(message));
+    }
     let mut trees = 0;
     for node in &graph.nodes {
         let known = match (node.domain.as_str(), node.operator.as_str()) {
@@ -213,6 +223,10 @@ impl<'a, 'b> Walk<'a, 'b> {
                 return Err(unexpected(node));
             };
             parts.extend(features.parts);
+            if parts.len() > MOST_PARTS {
+                let message = format!("more than {MOST_PARTS} inputs side by side");
+                return Err(ReadError::Unsupported(message));
+            }
         }
         Ok(Meaning::Features(Features { parts }))
     }

@@ -116,7 +116,7 @@ impl OnnxTrees {
             let message = format!("inputs of the widths {widths:?}");
             return Err(ReadError::Invalid { path: "inputs".to_owned(), message });
         }
-        let columns = features.columns(widths);
+        let columns = features.columns(widths)?;
         let declared = features.width().unwrap_or(columns.len());
         if columns.len() < ensemble.features || columns.len() != declared {
             let (given, asked) = (columns.len(), ensemble.features.max(declared));

@@ -11,6 +11,9 @@ use crate::{Column, Dialect, Ensemble, Predictor, Score};
 /// Rows that are prepared and scored at once.
 const ROWS: usize = 4096;
 
+/// Fewer rows are taken at once if there would be more sums than this.
+const MOST_SUMS: usize = 1 << 20;
+
 /// Scores rows with an ONNX model of trees. Made once, called from any number of threads.
 #[derive(Debug)]
 pub struct OnnxPredictor {
@@ -74,8 +77,9 @@ impl OnnxPredictor {
         let room = |scores| Vec::with_capacity(rows * width(scores));
         let scores = self.outputs.iter().map(room).collect();
         let mut answers = OnnxScores { labels: Vec::new(), scores };
-        for from in (0..rows).step_by(ROWS) {
-            let count = ROWS.min(rows - from);
+        let at_once = (MOST_SUMS / self.ensemble().groups()).clamp(1, ROWS);
+        for from in (0..rows).step_by(at_once) {
+            let count = at_once.min(rows - from);
             match self.ensemble().dialect() {
                 Dialect::XgBoost => {
                     let prepared = self.columns.iter().map(|column| {

@@ -97,7 +97,7 @@ fn operator(name: &str, input: &str, output: &str, attributes: &[Vec<u8>]) -> Ve
     for attribute in attributes {
         put_bytes(&mut node, 5, attribute);
     }
-    let is_standard = matches!(name, "Identity" | "Exp" | "Neg");
+    let is_standard = matches!(name, "Identity" | "Exp" | "Neg" | "Concat");
     put_bytes(&mut node, 7, if is_standard { b"" } else { b"ai.onnx.ml" });
     node
 }
@@ -229,6 +229,25 @@ fn shared_children_do_not_grow_without_bound() {
     (stump.leaves, stump.weights) = (vec![rungs as i64], vec![1.0]);
     let error = OnnxTrees::read(&stump.model());
     assert!(matches!(error, Err(ReadError::Unsupported(_))));
+}
+
+/// Each `Concat` doubles what the one before it made.
+#[test]
+fn inputs_side_by_side_do_not_grow_without_bound() {
+    let name = |level: usize| if level == 0 { "X".to_owned() } else { format!("X{level}") };
+    let double = |level| {
+        let mut node = operator("Concat", &name(level), &name(level + 1), &[]);
+        put_bytes(&mut node, 1, name(level).as_bytes());
+        let mut axis = Vec::new();
+        put_bytes(&mut axis, 1, b"axis");
+        put_integer(&mut axis, 3, 1);
+        put_bytes(&mut node, 5, &axis);
+        node
+    };
+    let mut nodes: Vec<_> = (0..60).map(double).collect();
+    nodes.push(Stump::new().node());
+    let error = OnnxTrees::read(&model(&nodes)).expect_err("too many").to_string();
+    assert_eq!(error, "more than 4096 inputs side by side are not supported");
 }
 
 /// "Is one of 2, 5 and 7" as a chain of nodes that share a child is one question.

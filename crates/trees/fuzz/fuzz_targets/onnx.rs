@@ -15,8 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(predictor) = model.predictor(&widths) else { return };
     let values = bessemer_trees_fuzz::columns(widths.iter().sum());
-    let wide: Vec<Vec<f64>> =
-        values.iter().map(|column| column.iter().map(|value| f64::from(*value)).collect()).collect();
+    let wide: Vec<Vec<f64>> = values
+        .iter()
+        .map(|column| column.iter().map(|value| f64::from(*value)).collect())
+        .collect();
     let whole: Vec<Vec<i64>> =
         values.iter().map(|column| column.iter().map(|value| *value as i64).collect()).collect();
     let mut columns = Vec::new();

@@ -30,7 +30,8 @@ const VALUES: [f32; 14] = [
 /// Rows of `features` features, column by column.
 #[must_use]
 pub fn columns(features: usize) -> Vec<Vec<f32>> {
-    let value = |feature: usize, row: usize| VALUES[(row * (feature % 11 + 1) + feature) % VALUES.len()];
+    let value =
+        |feature: usize, row: usize| VALUES[(row * (feature % 11 + 1) + feature) % VALUES.len()];
     (0..features).map(|feature| (0..ROWS).map(|row| value(feature, row)).collect()).collect()
 }
 

@@ -129,26 +129,35 @@ def test_random_operators(kind, seed, tmp_path):
 
 
 def test_same_columns_as_onnx_runtime(tmp_path):
-    """A model that ONNX Runtime has to run gives the same columns as its trees alone."""
+    """`--onnx runtime` gives the same columns and answers."""
     _, target = onnx_trees.training(3)
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(5, max_depth=3, random_state=0)
     values = onnx_trees.rows()
+    runtime = ["--onnx", "runtime"]
     for zipmap in (True, False, "columns"):
-        path = onnx_trees.export_sklearn(tmp_path / "native.onnx", forest, target, zipmap)
-        model = onnx.load(path)
-        for node in model.graph.node:
-            node.input[:] = ["X0" if name == "X" else name for name in node.input]
-        # An operator that the trees' reader does not know.
-        model.graph.node.insert(0, helper.make_node("Neg", ["X"], ["negative"]))
-        model.graph.node.insert(1, helper.make_node("Neg", ["negative"], ["X0"]))
-        onnx.save(model, tmp_path / "foreign.onnx")
+        path = onnx_trees.export_sklearn(tmp_path / "model.onnx", forest, target, zipmap)
         native = scored(values, path, tmp_path, out=f"native-{zipmap}")
-        foreign = scored(values, tmp_path / "foreign.onnx", tmp_path, env={}, out=f"foreign-{zipmap}")
-        assert native.schema.names == foreign.schema.names
-        assert native.schema.types == foreign.schema.types
+        foreign = scored(values, path, tmp_path, *runtime, env={}, out=f"foreign-{zipmap}")
+        assert native.schema.equals(foreign.schema)
         check(native, {name: np.array(foreign[name].to_pylist()) for name in foreign.column_names})
+    source = tmp_path / "native-True.parquet"
+    arguments = ["--model", path, *runtime]
+    result = cli.transform(source, tmp_path / "none", *arguments, expect=None, env=nowhere(tmp_path))
+    assert result.code in (cli.CONFIGURATION, cli.NOT_FOUND)
+    assert "nowhere.so" in result.stderr
+
+
+def test_margins_and_leaves_are_refused(tmp_path):
+    from sklearn.ensemble import RandomForestRegressor
+
+    forest = RandomForestRegressor(3, max_depth=4, random_state=0)
+    path = onnx_trees.export_sklearn(tmp_path / "model.onnx", forest, onnx_trees.training()[1])
+    source = files.write(tmp_path / "rows.parquet", tables.people(5).select(COLUMNS), "parquet")
+    for option in ("--raw-score", "--leaf-index"):
+        result = cli.transform(source, tmp_path / "out", "--model", path, option, expect=cli.USAGE)
+        assert option in result.stderr
 
 
 def test_features_by_name(tmp_path):

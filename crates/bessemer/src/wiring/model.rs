@@ -12,7 +12,7 @@ use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
     http::{self, HttpModel, HttpOptions, Target},
-    onnx::{OnnxOptions, open_model},
+    onnx::{OnnxModel, OnnxOptions, open_model},
     python::{HandlerOptions, PythonModel},
     trees::{TreeModel, TreeOptions},
 };
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::Failure,
-    options::{BatchStrategy, EngineOptions, ModelOptions, cores},
+    options::{BatchStrategy, EngineOptions, ModelOptions, OnnxEngine, cores},
 };
 
 /// A model that is ready, and what tells it from another.
@@ -110,6 +110,11 @@ fn open_onnx(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<Arc<dyn Model>, Failure> {
+    if options.raw_score || options.leaf_index {
+        let what = if options.raw_score { "--raw-score" } else { "--leaf-index" };
+        return Err(Failure::usage(format!("`{what}` is not for ONNX models"))
+            .with_hint("give the model in XGBoost's or LightGBM's own format"));
+    }
     let mut onnx = OnnxOptions {
         threads: engine.max_concurrent.unwrap_or_else(cores),
         nulls_as_nan: engine.nulls_as_nan()?,
@@ -120,7 +125,13 @@ fn open_onnx(
     if let Some(python) = &options.python {
         onnx.python.clone_from(python);
     }
-    open_model(path, &onnx).map_err(|error| {
+    let model = match options.onnx {
+        OnnxEngine::Auto => open_model(path, &onnx),
+        OnnxEngine::Runtime => {
+            OnnxModel::open(path, &onnx).map(|model| Arc::new(model) as Arc<dyn Model>)
+        }
+    };
+    model.map_err(|error| {
         let (code, hint) = (error.exit_code(), error.hint());
         Failure { hint, ..Failure::new(code, error) }
     })

@@ -233,3 +233,24 @@ def test_requirements(tmp_path):
     score(source, tmp_path, path, "--requirements", tmp_path / "requirements.txt", env=env)
     found = files.rows(tmp_path / "out/rows.jsonl")
     assert [row["prediction"] for row in found] == [1] * 10 + [2] * 10
+
+
+def test_records_that_lack_members(tmp_path):
+    """Whole records have no features to lack; `--features` names some."""
+    path = handler(
+        tmp_path,
+        """
+        def predict(batch: list[dict]) -> list:
+            return [float(row["x"] is None) for row in batch]
+        """,
+    )
+    (tmp_path / "rows.jsonl").write_text('{"x": 1, "y": 2}\n{"y": 2}\n{"x": null, "y": 2}\n')
+    source = tmp_path / "rows.jsonl"
+    score(source, tmp_path / "whole", path)
+    found = [row["prediction"] for row in files.rows(tmp_path / "whole/out/rows.jsonl")]
+    assert found == [0, 1, 1]
+    score(source, tmp_path / "named", path, "--features", "x", expect=cli.REJECTED)
+    assert [reject["row"] for reject in files.rejects(tmp_path / "named/out")] == [1]
+    score(source, tmp_path / "nan", path, "--features", "x", "--nulls", "nan")
+    found = [row["prediction"] for row in files.rows(tmp_path / "nan/out/rows.jsonl")]
+    assert found == [0, 1, 1]

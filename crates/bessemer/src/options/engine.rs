@@ -33,8 +33,8 @@ pub(crate) struct EngineOptions {
     /// The columns that the model reads, in its order
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', help_heading = "Input")]
     pub(crate) features: Vec<String>,
-    /// What a null in a floating-point feature is to a model that knows no null: reject or nan
-    /// [default: reject]
+    /// What a null in a floating-point feature is to a model that knows no null: reject or nan. With
+    /// nan, a feature that a JSON record lacks counts as null for every model [default: reject]
     #[arg(long, value_name = "WHAT", help_heading = "Input")]
     pub(crate) nulls: Option<String>,
     /// The part of a record that the model is given: a JSONPath, as in Batch Transform

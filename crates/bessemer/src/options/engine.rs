@@ -61,7 +61,7 @@ pub(crate) struct EngineOptions {
     #[arg(long, value_name = "COLUMNS", help_heading = "Output")]
     pub(crate) output_schema: Option<String>,
 
-    /// Bytes of a payload, at most, such as 6MB
+    /// Bytes that a call gives the model, at most, such as 6MB; a larger record is rejected
     #[arg(long, value_name = "SIZE", help_heading = "Settings (found at run time unless given)")]
     pub(crate) max_payload: Option<String>,
     /// Calls at once, at most

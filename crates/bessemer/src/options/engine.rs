@@ -70,7 +70,7 @@ pub(crate) struct EngineOptions {
     /// Rows of a call
     #[arg(long, value_name = "N", help_heading = "Settings (found at run time unless given)")]
     pub(crate) batch_rows: Option<usize>,
-    /// Copies of a served model or handler
+    /// Copies of a served model or handler, all from the start
     #[arg(long, value_name = "N", help_heading = "Settings (found at run time unless given)")]
     pub(crate) copies: Option<usize>,
     /// Memory to stay under; a quarter of it may be records in flight [default: 256MiB]

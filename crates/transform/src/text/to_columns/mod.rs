@@ -4,6 +4,7 @@
 //! A record that does not give its row becomes a row of nulls and an error that says why.
 
 mod cells;
+mod column;
 mod decimals;
 mod infer;
 mod moments;

@@ -259,7 +259,7 @@ fn a_copy_that_no_longer_starts_is_given_up() {
 #[test]
 fn a_copy_that_hangs_is_replaced_and_one_that_is_slow_is_not() {
     let mut setup = Setup::new(&[("SINGLE_THREAD", "1")]);
-    setup.options.timeout = Duration::from_millis(300);
+    setup.options.timeout = Duration::from_secs(1);
     let model = setup.open();
     let error = call(&model, &["\"hang\""]).unwrap_err();
     assert_eq!((error.kind, error.class), (CallErrorKind::Transient, RejectClass::Timeout));
@@ -268,7 +268,7 @@ fn a_copy_that_hangs_is_replaced_and_one_that_is_slow_is_not() {
     assert_eq!(setup.started().len(), 2);
 
     let mut setup = Setup::new(&[]);
-    setup.options.timeout = Duration::from_millis(300);
+    setup.options.timeout = Duration::from_secs(1);
     let model = setup.open();
     let error = call(&model, &["\"hang\""]).unwrap_err();
     assert_eq!(error.class, RejectClass::Timeout);

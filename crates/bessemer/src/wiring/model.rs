@@ -204,11 +204,7 @@ fn cache_dir() -> PathBuf {
 /// The SHA-256 of a file; of a folder, its path.
 fn digest(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => ExitCode::NotFound,
-            std::io::ErrorKind::PermissionDenied => ExitCode::Denied,
-            _ => ExitCode::Internal,
-        };
+        let code = ExitCode::of_io(&error, ExitCode::Internal);
         Failure::new(code, anyhow::anyhow!("open the model `{}`: {error}", path.display()))
     };
     if path.is_dir() {

@@ -94,11 +94,7 @@ impl OnnxError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Read { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => ExitCode::NotFound,
-                io::ErrorKind::PermissionDenied => ExitCode::Denied,
-                _ => ExitCode::Configuration,
-            },
+            Self::Read { source, .. } => ExitCode::of_io(source, ExitCode::Configuration),
             Self::Runtime(error) => error.exit_code(),
             _ => ExitCode::Configuration,
         }

@@ -7,7 +7,9 @@ import decimal
 import itertools
 import json
 import math
+import os
 import re
+import shutil
 import uuid
 
 import numpy as np
@@ -238,6 +240,7 @@ def write_by_spark(spark, folder):
     return [next((folder / name).glob("*.parquet")) for name in written]
 
 
+@pytest.mark.skipif(not (shutil.which("java") or "JAVA_HOME" in os.environ), reason="Spark needs Java 17")
 def test_spark_reads_what_it_read(run, model, tmp_path):
     """One session for the corpus and for files of Spark's own, which are copied as the others are."""
     alike = {}

@@ -48,10 +48,12 @@ pub(crate) fn written(error: parquet::errors::ParquetError) -> TransformError {
     TransformError::output(format!("writing Parquet: {error}"))
 }
 
-/// How our own columns are encoded: dictionaries only where values repeat, which floats rarely do.
+/// How our own columns are encoded: dictionaries only where values repeat, which floats rarely do, and
+/// types as Parquet knows them (a date of 64 bits is but a number to it).
 pub(crate) fn properties(schema: &SchemaRef, compression: Compression) -> WriterPropertiesBuilder {
     let mut properties = WriterProperties::builder()
         .set_compression(compression)
+        .set_coerce_types(true)
         .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned());
     for field in schema.fields() {
         if field.data_type().is_floating() {

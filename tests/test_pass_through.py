@@ -115,18 +115,11 @@ def test_pyarrow_reads_what_it_read(case, run, model):
 def test_duckdb_reads_what_it_read(case, run):
     import duckdb
 
-    def read(path):
-        try:
-            return connection.sql(f"FROM read_parquet('{path}')").to_arrow_table()
-        except duckdb.Error as error:
-            return str(error).replace(str(path), "FILE")
-
     with duckdb.connect() as connection:
-        source, output = map(read, both(run, case))
-    if isinstance(source, str):
-        assert output == source
-    else:
-        assert output.select(source.column_names).equals(source)
+        source, output = (
+            connection.sql(f"FROM read_parquet('{path}')").to_arrow_table() for path in both(run, case)
+        )
+    assert output.select(source.column_names).equals(source)
 
 
 # What Polars has no reader for, and a part of what it says.

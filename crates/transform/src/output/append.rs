@@ -16,7 +16,6 @@ use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
 use parquet::{
     arrow::{
-        ArrowSchemaConverter,
         arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
         arrow_writer::{
             ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
@@ -35,7 +34,7 @@ use parquet::{
 
 use super::{
     copied_schema::{has_page_index, whole_schema},
-    parquet::{properties, written},
+    parquet::{parquet_schema, properties, written},
     spill::SpillFactory,
 };
 use crate::{
@@ -205,13 +204,10 @@ impl NewColumns {
         group: usize,
         spill: Arc<SpillFactory>,
     ) -> Result<Self, TransformError> {
-        let root = ArrowSchemaConverter::new()
-            .with_coerce_types(true)
-            .convert(schema)
-            .map_err(internal)?;
+        let root = parquet_schema(schema)?;
         let indexed = has_page_index(input.metadata());
         let statistics = if indexed { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
-        let properties = properties(schema, compression)
+        let properties = properties(&root, compression)
             .set_offset_index_disabled(!indexed)
             .set_statistics_enabled(statistics)
             .build();

@@ -10,7 +10,7 @@ use arrow::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use parquet::{
     arrow::{
-        ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata,
+        ARROW_SCHEMA_META_KEY, add_encoded_arrow_schema_to_metadata,
         arrow_reader::ArrowReaderMetadata, parquet_to_arrow_schema,
     },
     file::{
@@ -20,6 +20,7 @@ use parquet::{
     schema::types::{SchemaDescriptor, Type},
 };
 
+use super::parquet::parquet_schema;
 use crate::{error::TransformError, input::internal};
 
 /// The file's schema with the new columns behind it, and the properties that carry its metadata.
@@ -27,8 +28,7 @@ pub(super) fn whole_schema(
     metadata: &ArrowReaderMetadata,
     outputs: &SchemaRef,
 ) -> Result<(Arc<Type>, WriterProperties), TransformError> {
-    let added =
-        ArrowSchemaConverter::new().with_coerce_types(true).convert(outputs).map_err(internal)?;
+    let added = parquet_schema(outputs)?;
     let input = metadata.parquet_schema().root_schema();
     let fields = input.get_fields().iter().chain(added.root_schema().get_fields()).cloned();
     let root = Type::group_type_builder(input.name())

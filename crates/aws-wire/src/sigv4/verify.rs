@@ -166,10 +166,11 @@ fn check_signed_headers(request: &Request<'_>, signature: &Signature<'_>) -> Res
             "SignedHeaders must be lower-case, sorted and without repetition.".to_owned(),
         ));
     }
-    // The session token is compared with the key's own instead: clients may add it after signing.
+    // The session token of a header is compared with the key's own: clients may add it after
+    // signing.
+    let exempt = |name: &str| signature.lifetime.is_none() && name == "x-amz-security-token";
     let steering = request.headers.keys().map(http::HeaderName::as_str);
-    let steering =
-        steering.filter(|name| name.starts_with("x-amz-") && *name != "x-amz-security-token");
+    let steering = steering.filter(|name| name.starts_with("x-amz-") && !exempt(name));
     let mut unsigned = steering.chain(["host"]).filter(|name| !signed.contains(name));
     match unsigned.next() {
         Some(name) => Err(AuthError::UnsignedHeader(name.to_owned())),

@@ -46,7 +46,8 @@ impl Environment {
     pub(crate) fn onnx_runtime(&self) -> Result<PathBuf> {
         let files = read_folder(&self.package("onnxruntime")?.join("capi"))?;
         let library = files.into_iter().find(|file| {
-            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime."))
+            file.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime."))
         });
         library.with_context(|| format!("no libonnxruntime in `{}`", self.folder.display()))
     }

@@ -103,7 +103,7 @@ impl Boto {
     pub(crate) fn start() -> Self {
         let python = std::env::var_os("BESSEMER_TEST_PYTHON")
             .expect("BESSEMER_TEST_PYTHON names a Python with boto3 (see `cargo xtask test`)");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kit/boto.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/kit/boto.py");
         let mut command = Command::new(python);
         command.arg("-Wignore").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         // The machine's own configuration must not show.

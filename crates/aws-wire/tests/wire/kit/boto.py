@@ -25,9 +25,8 @@ def say(message):
 def plain(value):
     if isinstance(value, datetime.datetime):
         return value.isoformat()
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    return value.read().decode()
+    value = value if isinstance(value, bytes) else value.read()
+    return {"base64": base64.b64encode(value).decode()}
 
 
 def described(method, url, headers, body):

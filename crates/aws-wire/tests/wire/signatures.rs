@@ -1,7 +1,5 @@
 //! Requests that boto3 signed: taken as they are, refused with anything changed.
 
-mod kit;
-
 use std::{
     sync::LazyLock,
     time::{Duration, SystemTime},
@@ -15,7 +13,7 @@ use http::{HeaderName, HeaderValue, Method};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
-use kit::{ACCESS_KEY, Boto, Received};
+use crate::kit::{ACCESS_KEY, Boto, Received};
 
 /// A signed request and what it may be used with.
 #[derive(Debug, Clone)]

@@ -150,16 +150,25 @@ const SHAPE: &[&str] = &[
 const MEMBER: &[&str] = &["shape", "location", "locationName", "flattened", "timestampFormat"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let check = arguments.iter().any(|argument| argument == "--check");
+    let only_check = arguments.iter().any(|argument| argument == "--check");
     let folder = match arguments.iter().find(|argument| !argument.starts_with("--")) {
         Some(folder) => PathBuf::from(folder),
         None => Environment::prepare()?.package("botocore")?,
     };
+    derive(&folder, only_check)
+}
+
+/// That the models are the ones of the environment's botocore.
+pub(crate) fn check(environment: &Environment) -> Result<()> {
+    derive(&environment.package("botocore")?, true)
+}
+
+fn derive(folder: &Path, only_check: bool) -> Result<()> {
     for wanted in WANTED {
-        let model = compact(&read_model(&folder, wanted.name)?, wanted)
+        let model = compact(&read_model(folder, wanted.name)?, wanted)
             .with_context(|| format!("failed to derive the model of `{}`", wanted.name))?;
         let target = workspace::root().join(wanted.target);
-        if !check {
+        if !only_check {
             fs::create_dir_all(target.parent().context("a target has a folder")?)?;
             fs::write(&target, model)
                 .with_context(|| format!("failed to write `{}`", target.display()))?;
@@ -211,13 +220,10 @@ fn compact(full: &Value, wanted: &Wanted) -> Result<String> {
     let rest = metadata["protocol"].as_str().is_some_and(|protocol| protocol.starts_with("rest"));
     let others = all.iter().filter(|(name, _)| !wanted.operations.contains(&name.as_str()));
     let unsupported: Vec<String> = others
-        .map(|(name, operation)| match rest {
-            true => format!(
-                "{name} {} {}",
-                operation["http"]["method"].as_str().unwrap_or_default(),
-                operation["http"]["requestUri"].as_str().unwrap_or_default()
-            ),
-            false => name.clone(),
+        .map(|(name, operation)| {
+            let text = |key: &str| operation["http"][key].as_str().unwrap_or_default();
+            let place = || format!("{name} {} {}", text("method"), text("requestUri"));
+            if rest { place() } else { name.clone() }
         })
         .collect();
     let shapes = reached

@@ -1,6 +1,6 @@
 //! An error as an AWS service answers it, before it takes the form of a protocol.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct ServiceError {
     /// The code of the query protocol that a JSON service had before (`x-amzn-query-error`).
     pub query_code: Option<String>,
     /// Other members of the error's shape.
-    pub members: Map<String, Value>,
+    pub members: Vec<(String, Value)>,
 }
 
 impl ServiceError {
@@ -39,7 +39,7 @@ impl ServiceError {
             message: None,
             status: 400,
             query_code: None,
-            members: Map::new(),
+            members: Vec::new(),
         }
     }
 
@@ -67,7 +67,7 @@ impl ServiceError {
     /// With another member of the error's shape.
     #[must_use]
     pub fn with_member(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.members.insert(name.into(), value);
+        self.members.push((name.into(), value));
         self
     }
 

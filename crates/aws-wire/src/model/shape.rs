@@ -71,6 +71,7 @@ pub(crate) struct ErrorTraits {
 }
 
 /// A type of values.
+#[expect(clippy::struct_excessive_bools, reason = "each is a trait of the model's own")]
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Shape {

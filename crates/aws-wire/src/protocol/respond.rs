@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Call, Protocol,
-    encode::{OutputError, join, json, json_members, text},
+    encode::{OutputError, json, json_members, text},
     xml,
 };
 use crate::{
@@ -198,8 +198,13 @@ fn rest_body(
             let bytes = bytes.ok_or_else(|| OutputError::new(payload, value, "base64"))?;
             Ok(("application/octet-stream", bytes))
         }
+        Kind::String => {
+            let text =
+                value.as_str().ok_or_else(|| OutputError::new(payload, value, "a string"))?;
+            Ok(("text/plain", text.as_bytes().to_vec()))
+        }
         _ => {
-            let body = json(service, member, value, &join("", payload))?;
+            let body = json(service, member, value, payload)?;
             Ok(("application/json", body.to_string().into_bytes()))
         }
     }

@@ -19,10 +19,8 @@ pub(super) fn escape(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '"' => escaped.push_str("&quot;"),
             '\r' => escaped.push_str("&#13;"),
-            '\t' | '\n' | ' '.. => match character {
-                '\u{FFFE}' | '\u{FFFF}' => escaped.push('\u{FFFD}'),
-                other => escaped.push(other),
-            },
+            '\u{FFFE}' | '\u{FFFF}' => escaped.push('\u{FFFD}'),
+            '\t' | '\n' | ' '.. => escaped.push(character),
             _ => escaped.push('\u{FFFD}'),
         }
     }

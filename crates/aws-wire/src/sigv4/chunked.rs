@@ -253,16 +253,17 @@ impl ChunkDecoder {
             }
         }
         if !self.trailer {
-            return match (self.trailers.is_empty(), signature) {
-                (true, None) => Ok(()),
-                _ => Err(ChunkError::Malformed("trailers were not announced")),
-            };
+            let none = self.trailers.is_empty() && signature.is_none();
+            let unannounced = ChunkError::Malformed("trailers were not announced");
+            return if none { Ok(()) } else { Err(unannounced) };
         }
         let Some(chain) = &mut self.chain else { return Ok(()) };
         let mut sorted = self.trailers.clone();
         sorted.sort();
-        let canonical: String =
-            sorted.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let mut canonical = String::new();
+        for (name, value) in &sorted {
+            canonical.push_str(&format!("{name}:{value}\n"));
+        }
         let signature = signature.ok_or(ChunkError::Signature)?;
         chain.check("AWS4-HMAC-SHA256-TRAILER", &sha256(canonical.as_bytes()), &signature)
     }

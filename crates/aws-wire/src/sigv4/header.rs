@@ -40,7 +40,7 @@ pub(super) fn parse<'a>(request: &Request<'a>) -> Result<Signature<'a>, AuthErro
     let signature = Signature {
         credential: Credential::parse(credential)?,
         signed_headers: signed_headers.split(';').collect(),
-        signature,
+        digest: signature,
         date,
         lifetime: None,
         token: request.header("x-amz-security-token").map(str::to_owned),

@@ -69,7 +69,7 @@ impl Parameters {
         Ok(Signature {
             credential: Credential::parse(&self.credential)?,
             signed_headers: self.signed_headers.split(';').collect(),
-            signature: &self.signature,
+            digest: &self.signature,
             date,
             lifetime: Some(Duration::from_secs(lifetime)),
             token: self.token.clone(),

@@ -80,10 +80,8 @@ fn check(case: &Value, kind: &str) {
         Some(parameters) => parameters.signature().unwrap(),
         None => header::parse(&request).unwrap(),
     };
-    let rule = match case["normalize"].as_bool().unwrap() {
-        true => PathRule::Normalized,
-        false => PathRule::Encoded,
-    };
+    let normalize = case["normalize"].as_bool().unwrap();
+    let rule = if normalize { PathRule::Normalized } else { PathRule::Encoded };
     let token_is_signed = text(&expected["canonical"]).contains("X-Amz-Security-Token");
     let query = presigned::without_token(&request);
     let covered = if token_is_signed { request } else { Request { query: &query, ..request } };

@@ -90,7 +90,8 @@ impl PayloadHash {
 pub(super) struct Signature<'a> {
     pub(super) credential: Credential<'a>,
     pub(super) signed_headers: Vec<&'a str>,
-    pub(super) signature: &'a str,
+    /// The signature itself, in hex.
+    pub(super) digest: &'a str,
     pub(super) date: SigningDate,
     /// How long a presigned URL lasts.
     pub(super) lifetime: Option<Duration>,
@@ -240,7 +241,7 @@ fn check_signature(
         let canonical = canonical::request(request, &signature.signed_headers, rule, hash)?;
         let scope = signature.credential.scope();
         let text = canonical::string_to_sign(&signature.date.text, &scope, &canonical);
-        Ok(same(&key.sign(&text), signature.signature))
+        Ok(same(&key.sign(&text), signature.digest))
     };
     let s3 = signature.credential.is_s3();
     let rule = rule.unwrap_or(if s3 { PathRule::S3 } else { PathRule::Normalized });
@@ -278,7 +279,7 @@ fn payload(
     };
     let chain = || {
         let scope = signature.credential.scope();
-        super::chunked::Chain::new(key, &signature.date.text, &scope, signature.signature)
+        super::chunked::Chain::new(key, &signature.date.text, &scope, signature.digest)
     };
     match (hash, body) {
         (UNSIGNED, _) => Ok(Payload::Unsigned),

@@ -7,13 +7,13 @@ use std::{
 
 use bessemer_aws_wire::{
     Protocol,
-    sigv4::{AuthError, Payload, hoisted_headers},
+    sigv4::{AccessKey, AuthError, Body, Payload, hoisted_headers, verify},
 };
 use http::{HeaderName, HeaderValue, Method};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
-use crate::kit::{ACCESS_KEY, Boto, Received};
+use crate::kit::{ACCESS_KEY, Boto, Received, SECRET};
 
 /// A signed request and what it may be used with.
 #[derive(Debug, Clone)]
@@ -190,6 +190,68 @@ fn keys_and_sessions_must_be_known() {
     assert!(matches!(signed.request.verify(Some("other"), at), Err(AuthError::Token)));
     let without = Signed::find("json");
     assert!(matches!(without.request.verify(Some(TOKEN), at), Err(AuthError::Token)));
+}
+
+#[test]
+fn a_key_that_has_ended_is_refused() {
+    let request = &Signed::find("json").request;
+    let now = request.signed_at();
+    let ends =
+        |end| move |_: &str| Some(AccessKey { expires: Some(end), ..AccessKey::lasting(SECRET) });
+    let body = Body::Whole(&request.body);
+    assert!(verify(&request.request(), body, &ends(now + Duration::from_secs(1)), now).is_ok());
+    let ended = verify(&request.request(), body, &ends(now), now);
+    assert_eq!(ended.unwrap_err(), AuthError::ExpiredKey);
+}
+
+#[test]
+fn a_body_can_be_checked_while_it_is_read() {
+    let request = &Signed::find("put").request;
+    let keys = |_: &str| Some(AccessKey::lasting(SECRET));
+    let check = |body: &[&[u8]]| {
+        let verified = verify(&request.request(), Body::Streamed, &keys, request.signed_at());
+        let Payload::Hashed(mut hash) = verified.unwrap().payload else { panic!("not hashed") };
+        for piece in body {
+            hash.update(piece);
+        }
+        hash.finish()
+    };
+    assert_eq!(check(&[b"hello ", b"world"]), Ok(()));
+    assert_eq!(check(&[b"hello"]), Err(AuthError::Payload));
+    let json = &Signed::find("json").request;
+    let refused = verify(&json.request(), Body::Streamed, &keys, json.signed_at());
+    assert_eq!(refused.unwrap_err(), AuthError::PayloadHash);
+}
+
+#[test]
+fn presigned_urls_last_a_week_at_most() {
+    let mut boto = Boto::start();
+    let mut presigned = |seconds: u64| {
+        let request = boto.presigned(&json!({"service": "s3", "operation": "GetObject", "method": "GET",
+            "parameters": {"Bucket": "b", "Key": "k"}, "presign": seconds, "signature_version": "s3v4"}));
+        request.verify(None, request.signed_at()).map(|_| ())
+    };
+    assert_eq!(presigned(604_800), Ok(()));
+    assert_eq!(presigned(604_801), Err(AuthError::Lifetime("604801".to_owned())));
+}
+
+#[test]
+fn version_2_has_one_meaning_for_each_signature() {
+    let signed = Signed::find("v2 version");
+    let with = |query: String| {
+        let request = Received { query, ..signed.request.clone() };
+        request.verify(None, signed.request.signed_at()).unwrap_err()
+    };
+    // Both make the text that was signed, and would be read as a value that goes on.
+    let query = signed.request.query.replace("&versionId=v1", "").replace("versionId=v1&", "");
+    assert_ne!(query, signed.request.query);
+    let joined = query.replace("text%2Fcsv", "text%2Fcsv%26versionId%3Dv1");
+    assert_ne!(joined, query);
+    assert_eq!(with(joined), AuthError::Mismatch);
+    let line = format!("{}&content-type=a%0Ab", signed.request.query);
+    assert_eq!(with(line), AuthError::Mismatch);
+    let unsigned = format!("{}&prefix=a", signed.request.query);
+    assert_eq!(with(unsigned), AuthError::UnsignedParameter("prefix".to_owned()));
 }
 
 #[test]

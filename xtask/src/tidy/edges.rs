@@ -9,6 +9,8 @@ use crate::workspace;
 const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-domain", &[]),
     ("bessemer-objects", &["bessemer-domain"]),
+    ("bessemer-store", &["bessemer-domain"]),
+    ("bessemer-jobs", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (

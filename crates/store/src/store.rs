@@ -162,3 +162,43 @@ async fn check_durability(conn: &mut SqliteConnection) -> Result<(), StoreError>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    async fn set_and_pad(store: &Store, name: &str, bytes: usize) -> Result<(), StoreError> {
+        store.settings().set(name, &"x".repeat(bytes)).await
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_and_recovers_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&StoreOptions::new(directory.path())).await.expect("a store");
+        let limit = |sql: &'static str| {
+            store.write(move |conn| {
+                Box::pin(async move {
+                    sqlx::raw_sql(sql).execute(conn).await?;
+                    Ok(())
+                })
+            })
+        };
+        limit("PRAGMA max_page_count = 60").await.expect("it is limited");
+        set_and_pad(&store, "small", 10).await.expect("there is room");
+        let names: Vec<String> = (0..8).map(|index| format!("large-{index}")).collect();
+        let writes = names.iter().map(|name| set_and_pad(&store, name, 100_000));
+        let results = join_all(writes).await;
+        let full = results.iter().filter_map(|result| result.as_ref().err());
+        let full: Vec<&StoreError> = full.collect();
+        assert!(!full.is_empty());
+        assert!(full.iter().all(|error| matches!(error, StoreError::DiskFull)), "{full:?}");
+        for (name, result) in names.iter().zip(&results) {
+            let kept = store.settings().get(name).await.expect("it can be read").is_some();
+            assert_eq!(kept, result.is_ok(), "{name} was answered wrongly");
+        }
+        limit("PRAGMA max_page_count = 1000000").await.expect("there is room again");
+        set_and_pad(&store, "large-0", 100_000).await.expect("there is room again");
+    }
+}

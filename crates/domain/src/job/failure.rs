@@ -51,6 +51,19 @@ impl FailureClass {
             Self::Invalid => "invalid",
         }
     }
+
+    /// What whoever owns the job can do about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Capacity => "wait for other jobs to end, or ask for less",
+            Self::Infrastructure => "nothing was wrong with the job; try it again",
+            Self::OutOfMemory => "ask for more memory, or let it grow by the retry policy",
+            Self::Timeout => "allow it more time, or give it less to do",
+            Self::Algorithm => "look at the job's log for what its code says",
+            Self::Invalid => "mend the request and submit it under another name",
+        }
+    }
 }
 
 impl fmt::Display for FailureClass {

@@ -64,7 +64,7 @@ async fn update(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE jobs SET state = ?, phase = ?, stage = ?, class = ?, message = ?,
                    stop_reason = ?, until = ?, running_since = ?, lease_until = ?,
-                   lease_owner = CASE WHEN ?9 IS NULL THEN NULL ELSE coalesce(?, lease_owner) END,
+                   lease_owner = CASE WHEN ? THEN coalesce(?, lease_owner) END,
                    due_at = ?, attempts = ?, number = ?, refusals = ?, token = ?, memory = ?,
                    waiting_since = ?, run_millis = ?, started_at = ?, ended_at = ?, modified_at = ?
                WHERE id = ?";
@@ -91,6 +91,7 @@ async fn update(
         .bind(until.map(signed))
         .bind(state.running_since().map(signed))
         .bind(state.lease_until().map(signed))
+        .bind(state.lease_until().is_some())
         .bind(owner)
         .bind(life.due_at().map(signed))
         .bind(life.attempts)

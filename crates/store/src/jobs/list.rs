@@ -128,8 +128,8 @@ pub(super) async fn ended(
     let sql = "SELECT id, name, tags.value AS tag, phase, class, number, created_at, started_at,
                    ended_at
                FROM jobs INDEXED BY jobs_ended
-               LEFT JOIN tags ON tags.arn = jobs.arn AND tags.key = ?
-               WHERE ended_at >= ? AND (?3 IS NULL OR kind = ?3) ORDER BY ended_at";
+               LEFT JOIN tags ON tags.arn = jobs.arn AND tags.key = ?1
+               WHERE ended_at >= ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY ended_at";
     let query = sqlx::query(sql).bind(tag).bind(signed(since)).bind(kind.map(JobKind::as_str));
     let rows = query.fetch_all(readers).await?;
     rows.iter().map(ended_job).collect()

@@ -19,7 +19,7 @@ impl Resources {
     pub fn of_this_machine() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let system = rustix::system::sysinfo();
-        let memory = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
+        let memory = system.totalram.saturating_mul(u64::from(system.mem_unit));
         Self { cores: u32::try_from(cores).unwrap_or(u32::MAX), memory }
     }
 

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn figures_count_ends_retries_and_times() {
-        let job = |phase, class, attempts, run| EndedJob {
+        let job = |phase, class, attempts, run: u64| EndedJob {
             name: "a-1".into(),
             tag: None,
             phase,

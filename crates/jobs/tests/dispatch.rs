@@ -1,5 +1,6 @@
 //! Jobs in a server whose clock and attempts the test has in hand.
 
+mod bench;
 mod support;
 
 use std::{
@@ -11,13 +12,14 @@ use std::{
     },
 };
 
+use bench::{Bench, MACHINE, START, serve};
 use bessemer_domain::{FailureClass, JobKind, JobState, Limits, Outcome, StateName, StopReason};
 use bessemer_jobs::{
     Attempt, Control, GroupBy, Jobs, JobsError, JobsOptions, NewJob, Resources, Runner, Runners,
     StatsQuery, identify_process, is_running,
 };
 use bessemer_store::{Store, StoreOptions};
-use support::{Bench, MACHINE, START, new_job, serve};
+use support::new_job;
 
 const KIND: JobKind = JobKind::Training;
 
@@ -317,7 +319,7 @@ impl Runner for Counts {
         let launched = control.launched(None).await;
         self.used.fetch_sub(cores, Ordering::SeqCst);
         self.memory.fetch_sub(memory, Ordering::SeqCst);
-        if launched.is_err() || self.runs.fetch_add(1, Ordering::SeqCst) % 3 == 0 {
+        if launched.is_err() || self.runs.fetch_add(1, Ordering::SeqCst).is_multiple_of(3) {
             return Outcome::failed(FailureClass::Infrastructure, "bad luck");
         }
         Outcome::Succeeded { result: None }

@@ -110,8 +110,8 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     /// By SQLite's result codes (<https://www.sqlite.org/rescode.html>).
     fn from(error: sqlx::Error) -> Self {
-        const FSYNC: u32 = 10 | 4 << 8;
-        const DIR_FSYNC: u32 = 10 | 5 << 8;
+        const FSYNC: u32 = 0x40a;
+        const DIR_FSYNC: u32 = 0x50a;
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
         match code {
             Some(FSYNC | DIR_FSYNC) => Self::Fatal,

@@ -18,10 +18,10 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// A write that waits for its turn.
 trait Work: Send {
     /// Does it. The error, if it failed, is also in the answer.
-    fn run<'c>(
+    fn run(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
-    ) -> BoxFuture<'c, (Option<StoreError>, Answer)>;
+        conn: &mut SqliteConnection,
+    ) -> BoxFuture<'_, (Option<StoreError>, Answer)>;
 
     /// Answers without doing it.
     fn refuse(self: Box<Self>, error: StoreError);
@@ -40,10 +40,10 @@ where
         + Send
         + 'static,
 {
-    fn run<'c>(
+    fn run(
         self: Box<Self>,
-        conn: &'c mut SqliteConnection,
-    ) -> BoxFuture<'c, (Option<StoreError>, Answer)> {
+        conn: &mut SqliteConnection,
+    ) -> BoxFuture<'_, (Option<StoreError>, Answer)> {
         Box::pin(async move {
             let result = (self.work)(conn).await;
             let failed = result.as_ref().err().cloned();

@@ -1,7 +1,7 @@
 //! A new job: its row, request, tags, first history entry and event.
 
 use bessemer_domain::{JobId, JobKind, Lifecycle, Limits, RetryPolicy};
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, error::DatabaseError};
 
 use super::{Job, change};
 use crate::{
@@ -101,7 +101,9 @@ async fn insert(
         .await;
     match done {
         Ok(done) => Ok(done.last_insert_rowid()),
-        Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => {
+        Err(error)
+            if error.as_database_error().is_some_and(<dyn DatabaseError>::is_unique_violation) =>
+        {
             let what = format!("{} job", new.kind);
             Err(StoreError::AlreadyExists { what, name: new.name.clone() })
         }

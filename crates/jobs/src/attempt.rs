@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use bessemer_domain::{FailureClass, JobEvent, JobId, Outcome, ProcessId, Token};
+use bessemer_domain::{FailureClass, JobEvent, JobId, JobState, Outcome, ProcessId, Token};
 use bessemer_store::{Job, StoreError};
 use futures::FutureExt;
 
@@ -60,6 +60,11 @@ async fn adopt(shared: &Arc<Shared>, job: &Job) -> Result<(Job, Option<ProcessId
     let owner = shared.owner.clone();
     let event = JobEvent::Adopted { token, owner, lease_until: shared.lease_until() };
     let job = shared.apply_surely(job.id, event).await?;
+    // Not before: what is due long since must not end an attempt that nobody has in hand yet.
+    if let Some(due) = job.lifecycle.due_at() {
+        shared.board().set_alarm(due, job.id);
+        shared.changed.notify_one();
+    }
     Ok((job, attempts.into_iter().next_back().and_then(|attempt| attempt.process)))
 }
 
@@ -79,10 +84,8 @@ async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: 
     };
     let Noted { process, deadline } = control.noted();
     let Some(outcome) = outcome else {
-        if let Some(process) = process
-            && let Err(error) = process::end_process(&process).await
-        {
-            tracing::error!(pid = process.pid, %error, "an attempt's process can't be ended");
+        if let Some(process) = process {
+            end(&process).await;
         }
         return;
     };
@@ -95,6 +98,36 @@ async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: 
     }
     if let Err(error) = shared.apply_surely(entry.job, JobEvent::Ended { token, outcome }).await {
         tracing::warn!(job = %entry.job, %token, %error, "an attempt's outcome is not taken");
+    }
+}
+
+/// Ends the process of an attempt that was to have stopped by now. This comes before the job is
+/// brought to its end: a server that dies in between leaves no process that nobody looks for.
+pub(crate) async fn end_overdue(shared: &Shared, id: JobId) {
+    if !shared.board().is_stopping(id) {
+        return;
+    }
+    let jobs = shared.store.jobs();
+    let (leased, attempts) = match (jobs.leased().await, jobs.attempts(id).await) {
+        (Ok(leased), Ok(attempts)) => (leased, attempts),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(job = %id, %error, "an attempt's process is not found for now");
+            return;
+        }
+    };
+    let now = shared.now();
+    let overdue = leased.iter().find(|job| job.id == id).is_some_and(
+        |job| matches!(job.lifecycle.state, JobState::Stopping { deadline, .. } if deadline <= now),
+    );
+    let process = attempts.into_iter().next_back().and_then(|attempt| attempt.process);
+    if let Some(process) = process.filter(|_| overdue) {
+        end(&process).await;
+    }
+}
+
+async fn end(process: &ProcessId) {
+    if let Err(error) = process::end_process(process).await {
+        tracing::error!(pid = process.pid, %error, "an attempt's process can't be ended");
     }
 }
 

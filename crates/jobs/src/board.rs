@@ -114,6 +114,11 @@ impl Board {
         self.live.get(&job)
     }
 
+    /// Whether an attempt at `job` is under way that was told to stop.
+    pub(crate) fn is_stopping(&self, job: JobId) -> bool {
+        self.live.get(&job).is_some_and(|live| live.stop.borrow().is_some())
+    }
+
     pub(crate) fn has_live(&self) -> bool {
         !self.live.is_empty()
     }

@@ -39,9 +39,6 @@ pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<Left, StoreError> {
         let mut entry = shared::entry(&job);
         entry.need = entry.need.clamped_to(shared.machine).0;
         board.queue.occupy(&entry);
-        if let Some(due) = job.lifecycle.due_at() {
-            board.set_alarm(due, job.id);
-        }
         attempts.push((entry, board.enter(job.id), job));
     }
     for job in waiting {
@@ -72,7 +69,8 @@ pub(crate) async fn serve(
     loop {
         start_all(&shared, &mut tasks);
         let now = shared.now();
-        for job in shared.board().due(now) {
+        let due = shared.board().due(now);
+        for job in due {
             tasks.spawn(see_to(Arc::clone(&shared), job));
         }
         if now >= renew_at {
@@ -135,6 +133,7 @@ async fn renew(shared: Arc<Shared>) {
 
 /// Something may be due for `job`; if it has changed meanwhile, nothing is.
 async fn see_to(shared: Arc<Shared>, job: JobId) {
+    attempt::end_overdue(&shared, job).await;
     match shared.apply_surely(job, JobEvent::Due).await {
         Ok(_) | Err(StoreError::Refused(_) | StoreError::Closed) => {}
         Err(error) => tracing::error!(%job, %error, "what is due for a job can't be done"),

@@ -162,7 +162,7 @@ fn runtimes_that_are_dropped(seed: u64) {
     for moment in 0..MOMENTS {
         let runtime = Runtime::new().expect("a runtime");
         let (tell, told) = mpsc::channel();
-        let (_store, jobs) = runtime.block_on(start(directory.path(), random.random(), tell));
+        let (store, jobs) = runtime.block_on(start(directory.path(), random.random(), tell));
         for index in JOBS * moment / MOMENTS..JOBS * (moment + 1) / MOMENTS {
             runtime.block_on(submit(&jobs, index));
             acknowledged.insert(index);
@@ -171,7 +171,8 @@ fn runtimes_that_are_dropped(seed: u64) {
         for _ in 0..random.random_range(1..6) {
             told.recv().expect("it runs");
         }
-        drop((_store, jobs));
+        println!("dropped {}", moment + 1);
+        drop((store, jobs));
         drop(runtime);
     }
     let runtime = Runtime::new().expect("a runtime");
@@ -190,7 +191,7 @@ fn runtimes_that_are_dropped(seed: u64) {
 fn serve(directory: &Path, seed: u64) {
     let runtime = Runtime::new().expect("a runtime");
     let (tell, told) = mpsc::channel::<String>();
-    std::thread::spawn({ move || told.into_iter().for_each(|line| println!("{line}")) });
+    std::thread::spawn(move || told.into_iter().for_each(|line| println!("{line}")));
     let (_store, jobs) = runtime.block_on(start(directory, seed, tell));
     for line in std::io::stdin().lines() {
         let line = line.expect("it is text");
@@ -236,6 +237,7 @@ fn servers_that_are_killed(seed: u64) {
                 break;
             }
         }
+        println!("killed {}", moment + 1);
         server.kill().expect("it runs");
         server.wait().expect("it has ended");
     }

@@ -301,6 +301,25 @@ async fn after_a_shutdown_the_next_server_goes_on() {
     assert_eq!(attempts[0].message.as_deref(), Some(message));
 }
 
+#[tokio::test]
+async fn what_was_to_stop_when_the_server_ended_is_ended_by_the_next_however_late() {
+    let bench = Bench::new().await;
+    bench.jobs.submit(new_job("a")).await.expect("it is new");
+    let run = bench.run("a").await;
+    let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().expect("it starts");
+    let process = identify_process(child.id()).expect("it runs");
+    run.control.launched(Some(process.clone())).await.expect("it is wanted");
+    bench.jobs.stop(KIND, "a").await.expect("it can be stopped");
+    bench.jobs.shutdown(0).await;
+    assert!(is_running(&process));
+    bench.timer.pass(1_000_000);
+    let (jobs, _runs) = serve(&bench.store, &bench.timer, 2).await;
+    let job = jobs.wait(KIND, "a").await.expect("it is there");
+    assert_eq!(job.lifecycle.state, JobState::Stopped);
+    assert!(!is_running(&process));
+    child.wait().expect("it has ended");
+}
+
 /// Counts what attempts take of the machine, and fails one attempt of three.
 struct Counts {
     used: AtomicU32,

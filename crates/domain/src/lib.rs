@@ -1,11 +1,12 @@
 //! The words that every crate shares: byte sizes, failure and reject classes, backoff, exit codes,
-//! the clock. Nothing here does IO.
+//! the clock, and the life of a job. Nothing here does IO.
 
 mod backoff;
 mod byte_size;
 mod clock;
 mod exit_code;
 mod hex;
+mod job;
 mod nearest;
 mod reject_class;
 
@@ -14,5 +15,10 @@ pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use exit_code::ExitCode;
 pub use hex::hex;
+pub use job::{
+    Effect, FailureClass, JobEvent, JobId, JobKind, JobState, Lifecycle, Limits, Moment, Outcome,
+    ParseFailureClassError, ParseJobKindError, Phase, ProcessId, Refused, RetryBackoff,
+    RetryPolicy, StateName, StopReason, Token, Transition, UnknownStateError,
+};
 pub use nearest::nearest_names;
 pub use reject_class::{ParseRejectClassError, RejectClass};

@@ -10,6 +10,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-domain", &[]),
     ("bessemer-aws-wire", &[]),
     ("bessemer-objects", &["bessemer-domain"]),
+    ("bessemer-store", &["bessemer-domain"]),
+    ("bessemer-jobs", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (

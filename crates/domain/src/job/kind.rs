@@ -1,0 +1,82 @@
+//! What names jobs, attempts and the processes that they run.
+
+use std::{fmt, str::FromStr};
+
+/// What a job does. Names are unique within a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum JobKind {
+    /// A batch transform: files of records, scored by a model.
+    Transform,
+    /// The training of a model.
+    Training,
+    /// A program over data.
+    Processing,
+}
+
+/// A text that names no kind of job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of job; kinds are `transform`, `training` and `processing`")]
+pub struct ParseJobKindError(String);
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [JobKind; 3] = [Self::Transform, Self::Training, Self::Processing];
+
+    /// The kind's name in the database, on the command line and in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transform => "transform",
+            Self::Training => "training",
+            Self::Processing => "processing",
+        }
+    }
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for JobKind {
+    type Err = ParseJobKindError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| ParseJobKindError(text.to_owned()))
+    }
+}
+
+/// A job's number in the database: unique over all kinds, growing with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub i64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A fencing token: grows whenever a job's work passes into other hands. Writes on behalf of an
+/// attempt carry it, and one that is not the job's latest is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Token(pub u64);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Names a process beyond its life: its number alone is given to another one later.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    /// The process's number.
+    pub pid: u32,
+    /// When it was started, in clock ticks since the machine started (field 22 of
+    /// `/proc/<pid>/stat`).
+    pub started_ticks: u64,
+    /// Which start of the machine that was (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+}

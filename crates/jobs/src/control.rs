@@ -1,0 +1,108 @@
+//! What a runner says to the dispatcher while an attempt runs, and hears from it.
+
+use std::{
+    future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bessemer_domain::{JobEvent, JobId, ProcessId, StopReason, Token};
+use bessemer_store::Job;
+use tokio::sync::watch;
+
+use crate::shared::Shared;
+
+/// The attempt is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Why.
+    pub reason: StopReason,
+    /// How long it may take to end by itself, in milliseconds.
+    pub grace_millis: u64,
+}
+
+/// The attempt can't go on: it has been told to stop, or another has taken its place, or the server
+/// shuts down. The runner is to end what it started and to return.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the attempt is no longer wanted: {0}")]
+pub struct AttemptLost(String);
+
+/// A runner's line to the dispatcher, for one attempt. Clones are of the same attempt.
+#[derive(Clone)]
+pub struct Control {
+    shared: Arc<Shared>,
+    job: JobId,
+    token: Token,
+    stop: watch::Receiver<Option<Stop>>,
+    noted: Arc<Mutex<Noted>>,
+}
+
+/// What the dispatcher has to know when the attempt has ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Noted {
+    /// The process that was recorded.
+    pub(crate) process: Option<ProcessId>,
+    /// When its time is up.
+    pub(crate) deadline: Option<u64>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        job: JobId,
+        token: Token,
+        stop: watch::Receiver<Option<Stop>>,
+        noted: Noted,
+    ) -> Self {
+        Self { shared, job, token, stop, noted: Arc::new(Mutex::new(noted)) }
+    }
+
+    /// Records that the user's code begins to run, by `process` if it is one of its own. When this
+    /// returns, it is on disk, and the next server would find the process. To be called again if
+    /// another process takes over.
+    pub async fn launched(&self, process: Option<ProcessId>) -> Result<(), AttemptLost> {
+        let job = self.say(JobEvent::Launched { token: self.token, process: process.clone() });
+        let deadline = job.await?.lifecycle.due_at();
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Noted { process, deadline };
+        Ok(())
+    }
+
+    /// Records what the attempt is at, in one word such as `Downloading`, in the job's history.
+    pub async fn stage(&self, stage: &str) -> Result<(), AttemptLost> {
+        let stage = stage.to_owned();
+        self.say(JobEvent::Staged { token: self.token, stage }).await.map(|_| ())
+    }
+
+    /// Renews the attempt's lease now, which the dispatcher otherwise does by itself for as long as
+    /// the runner runs. Fails if the attempt is no longer the job's: to be asked before results
+    /// are put in place.
+    pub async fn renew(&self) -> Result<(), AttemptLost> {
+        let lease_until = self.shared.lease_until();
+        self.say(JobEvent::Renewed { token: self.token, lease_until }).await.map(|_| ())
+    }
+
+    /// Returns when the attempt is to end.
+    pub async fn stopping(&self) -> Stop {
+        let mut stop = self.stop.clone();
+        let told = stop.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+        match told {
+            Some(told) => told,
+            // The dispatcher has struck the attempt out, and nobody can tell it any more.
+            None => future::pending().await,
+        }
+    }
+
+    /// Whether the attempt is to end, and how.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        *self.stop.borrow()
+    }
+
+    pub(crate) fn noted(&self) -> Noted {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn say(&self, event: JobEvent) -> Result<Job, AttemptLost> {
+        let said = self.shared.apply_surely(self.job, event).await;
+        said.map_err(|error| AttemptLost(error.to_string()))
+    }
+}

@@ -1,0 +1,30 @@
+//! What the server remembers, in one SQLite database: jobs with their attempts and history, the
+//! outbox of events, models, tags, settings. One file an aggregate.
+//!
+//! Writes go through one task that gathers what is waiting into one transaction, so that a thousand
+//! callers share an fsync; each is answered when its write is on disk. Reads run beside it on
+//! connections of their own, and see what has been committed.
+
+mod error;
+mod history;
+mod jobs;
+mod migrations;
+mod models;
+mod outbox;
+mod row;
+mod settings;
+mod store;
+mod tags;
+mod writer;
+
+pub use error::StoreError;
+pub use history::HistoryEntry;
+pub use jobs::{
+    Advanced, AttemptRecord, Documents, EndedJob, Job, JobPage, JobQuery, JobSort, JobTable,
+    NewJob, WaitingJob,
+};
+pub use models::{Model, ModelPage, ModelQuery, ModelTable};
+pub use outbox::{Outbox, OutboxEvent};
+pub use settings::Settings;
+pub use store::{Store, StoreOptions};
+pub use tags::{Tag, Tags};

@@ -21,6 +21,7 @@ mod list;
 mod list_uploads;
 mod multipart;
 mod operations;
+mod presigned;
 mod put;
 mod service;
 mod tagging;

@@ -7,7 +7,7 @@ use bessemer_objects::buckets::{
     Upload, UploadPlan, completion,
 };
 use s3s::{
-    S3Error, S3Request, S3Response, S3Result,
+    S3ErrorCode, S3Request, S3Response, S3Result,
     dto::{
         AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType,
         CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
@@ -97,7 +97,7 @@ impl Front {
         let record =
             Record { etag: received.md5, checksums: received.checksums, ..Record::default() };
         let part =
-            self.block(move |buckets| buckets.put_part(&upload, number, &incoming, record)).await?;
+            self.block(move |buckets| buckets.put_part(&upload, number, incoming, record)).await?;
         let checksums = checksum::of_record(&part.info.record);
         Ok(S3Response::new(UploadPartOutput {
             checksum_crc32: checksums.checksum_crc32,
@@ -161,11 +161,10 @@ impl Front {
         let named = named.unwrap_or_default();
         let found = self
             .block(move |buckets| match buckets.upload(&bucket, &key, &id) {
-                Ok(upload) => Ok(Found::Upload(upload)),
                 Err(missing @ BucketError::NoSuchUpload(_)) => {
-                    completed_before(buckets, &bucket, &key, &id, missing)
+                    made_by(buckets, &bucket, &key, &id)?.map(Found::Object).ok_or(missing)
                 }
-                Err(error) => Err(error),
+                found => found.map(Found::Upload),
             })
             .await?;
         let upload = match found {
@@ -206,18 +205,16 @@ enum Found {
     Object(ObjectInfo),
 }
 
-fn completed_before(
+/// The object `key` if the upload `id` has made it.
+fn made_by(
     buckets: &BucketDir,
     bucket: &BucketName,
     key: &ObjectKey,
     id: &str,
-    missing: BucketError,
-) -> Result<Found, BucketError> {
+) -> Result<Option<ObjectInfo>, BucketError> {
     match buckets.open_object(bucket, key) {
-        Ok(object) if object.info.record.upload.as_deref() == Some(id) => {
-            Ok(Found::Object(object.info))
-        }
-        Ok(_) | Err(BucketError::NoSuchKey(_)) => Err(missing),
+        Ok(object) if object.info.record.upload.as_deref() == Some(id) => Ok(Some(object.info)),
+        Ok(_) | Err(BucketError::NoSuchKey(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -256,7 +253,22 @@ struct Completion {
 }
 
 impl Completion {
-    fn run(self, buckets: &Arc<BucketDir>) -> Result<ObjectInfo, S3Error> {
+    fn run(self, buckets: &Arc<BucketDir>) -> S3Result<ObjectInfo> {
+        let error = match self.make(buckets) {
+            Ok(info) => return Ok(info),
+            Err(error) => error,
+        };
+        // Another request may have completed it in the meantime.
+        if matches!(error.code(), S3ErrorCode::NoSuchUpload | S3ErrorCode::InvalidPart) {
+            let bucket = bucket_name(&self.upload.plan.bucket)?;
+            let key = object_key(&self.upload.plan.key)?;
+            let object = made_by(buckets, &bucket, &key, &self.upload.id).map_err(from_bucket)?;
+            return object.ok_or(error);
+        }
+        Err(error)
+    }
+
+    fn make(&self, buckets: &Arc<BucketDir>) -> S3Result<ObjectInfo> {
         let plan = &self.upload.plan;
         let algorithm = plan.algorithm.as_deref().map(Algorithm::parse).transpose()?;
         let mut record = Record {
@@ -330,7 +342,7 @@ fn copy_part(
     let received = content::digest(&source.file, range.start, length, digests)
         .map_err(|source| BucketError::Io { action: "read the object", source })?;
     let record = Record { etag: received.md5, checksums: received.checksums, ..Record::default() };
-    buckets.put_part(upload, number, &incoming, record)
+    buckets.put_part(upload, number, incoming, record)
 }
 
 /// The bytes of `x-amz-copy-source-range`, which must be in the source.

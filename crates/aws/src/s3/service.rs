@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error, service::S3ServiceBuilder};
 use tower_service::Service;
 
-use super::{access::Access, front::Front};
+use super::{access::Access, front::Front, presigned};
 use crate::Keys;
 
 /// S3 as a service of HTTP. Clones are cheap.
@@ -33,10 +33,11 @@ impl S3Service {
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         if let Err(refusal) = admit(&parts) {
             return as_response(refusal);
         }
+        presigned::complete(&mut parts);
         match self.inner.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
             Err(error) => {

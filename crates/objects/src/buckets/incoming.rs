@@ -136,6 +136,7 @@ impl BucketDir {
     /// Makes `incoming` the object `key` of `bucket` if the one that is there now meets
     /// `condition`. When this returns, the object is on disk; if it fails, the old one stays, unless
     /// it was the last sync that failed.
+    #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
     pub fn put(
         &self,
         bucket: &BucketName,

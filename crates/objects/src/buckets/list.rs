@@ -23,6 +23,7 @@ pub struct ListRequest {
 
 /// An entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most entries are objects")]
 pub enum Entry {
     /// An object.
     Object {

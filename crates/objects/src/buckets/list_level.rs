@@ -36,8 +36,7 @@ pub(super) fn read(bucket: &OwnedFd, names: &[String]) -> Result<Vec<Item>, Buck
     for entry in Dir::read_from(&folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().to_str() else { continue };
-        let is_ours = names.is_empty() && name == SELF;
-        let (Some(decoded), false) = (decode(name), is_ours) else { continue };
+        let Some(decoded) = decode(name) else { continue };
         let kind = kind(&folder, name, entry.file_type()).map_err(failed)?;
         add(&folder, name, decoded, kind, &mut items).map_err(failed)?;
     }

@@ -90,7 +90,7 @@ impl BucketDir {
         let room = temporary_name();
         mkdirat(&self.temporary, &room, Mode::from_raw_mode(0o777))
             .map_err(|error| failed(error.into()))?;
-        let folder = beneath::open_folder(&self.temporary, &[room.clone()])
+        let folder = beneath::open_folder(&self.temporary, std::slice::from_ref(&room))
             .map_err(|error| failed(error.into()))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&folder, PLAN, flags, Mode::from_raw_mode(0o666));
@@ -141,11 +141,12 @@ impl BucketDir {
     }
 
     /// Makes `incoming` the part `number` of an upload, in place of an earlier one.
+    #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
     pub fn put_part(
         &self,
         upload: &Upload,
         number: u32,
-        incoming: &Incoming,
+        incoming: Incoming,
         record: Record,
     ) -> Result<Part, BucketError> {
         let failed = |error: std::io::Error| BucketError::io("put the part into place", error);

@@ -105,7 +105,8 @@ impl BucketDir {
         }
         let room = temporary_name();
         mkdirat(&self.temporary, &room, Mode::from_raw_mode(0o777)).map_err(failed)?;
-        let inner = beneath::open_folder(&self.temporary, &[room.clone()]).map_err(failed)?;
+        let inner =
+            beneath::open_folder(&self.temporary, std::slice::from_ref(&room)).map_err(failed)?;
         linkat(&outer, name, &inner, SELF, AtFlags::empty()).map_err(failed)?;
         beneath::sync_folder(&inner).map_err(|error| BucketError::io("sync", error))?;
         self.reach("folder filled")?;

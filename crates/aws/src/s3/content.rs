@@ -3,7 +3,7 @@
 
 use std::{fs::File, io, mem, os::unix::fs::FileExt, sync::Arc};
 
-use bessemer_objects::buckets::{BucketError, Incoming};
+use bessemer_objects::buckets::{BucketDir, BucketError, Incoming};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::StatusCode;
@@ -19,7 +19,7 @@ use super::{
 /// What is written, or read, at once.
 const BLOCK: usize = 1 << 20;
 
-type Written = (Incoming, Digests);
+type Written = Box<(Incoming, Digests)>;
 
 impl Front {
     /// Takes `body` in, and compares it with what the client claims of it.
@@ -29,8 +29,8 @@ impl Front {
         trailers: Option<s3s::TrailingHeaders>,
         mut claims: Claims,
     ) -> S3Result<(Incoming, Received)> {
-        let incoming = self.block(|buckets| buckets.receive()).await?;
-        let mut writer = Writer::Idle((incoming, claims.digests()));
+        let incoming = self.block(BucketDir::receive).await?;
+        let mut writer = Writer::Idle(Box::new((incoming, claims.digests())));
         let mut block = Vec::new();
         let mut size = 0;
         if let Some(mut body) = body {
@@ -44,7 +44,7 @@ impl Front {
                 }
             }
         }
-        let (incoming, digests) = writer.write(block).await?.finish().await?;
+        let (incoming, digests) = *writer.write(block).await?.finish().await?;
         if let Some(trailers) = trailers.and_then(|trailers| trailers.take()) {
             claims.add_trailers(&trailers);
         }
@@ -62,13 +62,14 @@ enum Writer {
 
 impl Writer {
     async fn write(self, block: Vec<Bytes>) -> S3Result<Self> {
-        let (mut incoming, mut digests) = self.finish().await?;
+        let mut written = self.finish().await?;
         Ok(Self::Busy(tokio::task::spawn_blocking(move || {
+            let (incoming, digests) = &mut *written;
             for bytes in block {
                 digests.update(&bytes);
                 incoming.write(&bytes)?;
             }
-            Ok((incoming, digests))
+            Ok(written)
         })))
     }
 

@@ -22,6 +22,7 @@ use super::{
 
 /// What a request says of the object that it wants.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the headers have these names")]
 pub(super) struct Conditions<'a> {
     pub(super) if_match: Option<&'a ETagCondition>,
     pub(super) if_none_match: Option<&'a ETagCondition>,

@@ -9,7 +9,7 @@ use bessemer_objects::buckets::{
 use s3s::{
     S3ErrorCode, S3Request, S3Response, S3Result,
     dto::{
-        AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType,
+        AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
         CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
         CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, Range, Timestamp,
         UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
@@ -88,7 +88,7 @@ impl Front {
         no_customer_key(input.sse_customer_algorithm.as_ref())?;
         let number = part_number(input.part_number)?;
         let upload = self.find_upload(&input.bucket, &input.key, &input.upload_id).await?;
-        let algorithm = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str());
+        let algorithm = input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str);
         let md5 = input.content_md5.take();
         let mut claims = Claims::new(checksums_of!(input), algorithm, md5, &headers)?;
         claims.want(upload.plan.algorithm.as_deref())?;
@@ -121,7 +121,7 @@ impl Front {
         let source = self.open_source(&input.copy_source, &conditions).await?;
         let range = source_range(input.copy_source_range.as_deref(), source.info.size)?;
         let part =
-            self.block(move |buckets| copy_part(buckets, &upload, number, source, range)).await?;
+            self.block(move |buckets| copy_part(buckets, &upload, number, &source, range)).await?;
         let checksums = checksum::of_record(&part.info.record);
         Ok(S3Response::new(UploadPartCopyOutput {
             copy_part_result: Some(CopyPartResult {
@@ -331,7 +331,7 @@ fn copy_part(
     buckets: &Arc<BucketDir>,
     upload: &Upload,
     number: u32,
-    source: Object,
+    source: &Object,
     range: std::ops::Range<u64>,
 ) -> Result<Part, BucketError> {
     let length = range.end - range.start;

@@ -3,7 +3,7 @@
 use bessemer_objects::buckets::{Condition, Record};
 use s3s::{
     S3Request, S3Response, S3Result,
-    dto::{ETag, ETagCondition, PutObjectInput, PutObjectOutput},
+    dto::{ChecksumAlgorithm, ETag, ETagCondition, PutObjectInput, PutObjectOutput},
     s3_error,
 };
 
@@ -26,7 +26,7 @@ impl Front {
             return Err(s3_error!(NotImplemented, "Appends and object lock are not supported."));
         }
         let condition = condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        let algorithm = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str());
+        let algorithm = input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str);
         let md5 = input.content_md5.take();
         let claims = Claims::new(checksums_of!(input), algorithm, md5, &headers)?;
         let record = Record {

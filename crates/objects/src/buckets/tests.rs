@@ -1,7 +1,7 @@
 //! Tests of the folder of buckets as a whole: crashes, odd keys, listings against a model.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     io::Read,
     os::unix::fs::symlink,
@@ -160,8 +160,11 @@ struct Change {
     prepare: fn(&Fixture),
     run: fn(&Fixture) -> Result<(), BucketError>,
     /// Objects with what they may hold if the change failed, and what they hold if not.
-    expected: &'static [(&'static str, &'static [Option<&'static str>], Option<&'static str>)],
+    expected: &'static [(&'static str, &'static [Content], Content)],
 }
+
+/// What an object holds, if there is one.
+type Content = Option<&'static str>;
 
 const UPLOAD: &str = "0123456789abcdef";
 
@@ -553,14 +556,14 @@ fn a_reader_keeps_the_version_that_it_opened() {
 
 /// What S3 lists of `keys`.
 fn model(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
-    let mut entries = BTreeMap::new();
+    let mut entries = BTreeSet::new();
     for key in keys {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
         let end = delimiter.and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
         let entry = end.map_or(key.as_str(), |end| &key[..prefix.len() + end]);
-        entries.insert(entry.to_owned(), ());
+        entries.insert(entry.to_owned());
     }
-    entries.into_keys().collect()
+    entries.into_iter().collect()
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 //! at all. [`durable`] holds what it rests on for local files. Everything blocks; a runtime for S3
 //! starts when it is first needed.
 
+pub mod buckets;
 pub mod durable;
 mod error;
 mod inputs;

@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "bessemer-models",
         &["bessemer-domain", "bessemer-objects", "bessemer-transform", "bessemer-trees"],
     ),
+    ("bessemer-aws", &["bessemer-objects"]),
     (
         "bessemer",
         &[

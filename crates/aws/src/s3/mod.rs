@@ -1,0 +1,40 @@
+//! S3 over a [`BucketDir`].
+//!
+//! The crate s3s speaks the protocol and verifies signatures: version 4 in headers and presigned
+//! URLs, chunked payloads with and without trailers, and version 2 in presigned URLs. What is here
+//! are the operations. Those that are missing answer `NotImplemented`.
+//!
+//! Encryption headers (`AES256`, `aws:kms`), canned ACLs and storage classes are taken and do
+//! nothing; keys of the customer's own (SSE-C), object lock and appends are refused.
+
+mod access;
+mod bucket;
+mod checksum;
+mod content;
+mod copy;
+mod delete;
+mod error;
+mod front;
+mod get;
+mod headers;
+mod list;
+mod list_uploads;
+mod multipart;
+mod operations;
+mod presigned;
+mod put;
+mod service;
+mod tagging;
+
+use std::sync::Arc;
+
+use bessemer_objects::buckets::BucketDir;
+
+pub use service::S3Service;
+
+use crate::Keys;
+
+/// The service over `buckets`, for callers with `keys`: what an HTTP server mounts.
+pub fn service(buckets: Arc<BucketDir>, keys: Arc<dyn Keys>) -> S3Service {
+    S3Service::new(buckets, keys)
+}

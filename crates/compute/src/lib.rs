@@ -29,12 +29,12 @@ mod sandbox;
 mod spec;
 mod watch;
 
+pub use cgroups::Controller;
 pub use environments::{EnvSpec, Environment, EnvironmentError, Environments};
 pub use error::{LaunchError, SetupError};
 pub use exit::{Cause, Exit, Status};
 pub use launcher::{Attached, Child, LaunchOptions, Launcher, ProcessId};
 pub use layers::{Layer, LayerState};
 pub use ownership::hand_over;
-pub use cgroups::Controller;
 pub use sandbox::{SANDBOX_VERB, is_sandbox_call, sandbox_main};
 pub use spec::{Bind, Limits, LogSink, ProcessSpec, UidRange};

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{lchown, PermissionsExt},
+    os::unix::fs::{PermissionsExt, lchown},
     path::Path,
 };
 

@@ -19,7 +19,8 @@ pub(crate) fn boot_id() -> String {
 /// Milliseconds of processor time of all ended and waited-for descendants of this process.
 pub(crate) fn cpu_millis_of_children() -> u64 {
     let fields = stat("/proc/self/stat").unwrap_or_default();
-    let ticks: u64 = fields.iter().skip(13).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        fields.iter().skip(13).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
     ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
@@ -38,7 +39,9 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
 /// Bytes of memory that nothing can take from the processes (anonymous and shared), each page of
 /// shared memory counted for each of them: a quick upper bound.
 pub(crate) fn memory_bound(pids: &[u32]) -> u64 {
-    pids.iter().map(|pid| kilobytes(&format!("/proc/{pid}/status"), &["RssAnon:", "RssShmem:"])).sum()
+    pids.iter()
+        .map(|pid| kilobytes(&format!("/proc/{pid}/status"), &["RssAnon:", "RssShmem:"]))
+        .sum()
 }
 
 /// The same with shared pages counted in parts: slow, but right.

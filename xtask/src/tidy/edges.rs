@@ -10,6 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-domain", &[]),
     ("bessemer-objects", &["bessemer-domain"]),
     ("bessemer-trees", &["bessemer-domain"]),
+    ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
         "bessemer-models",
@@ -22,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-objects",
             "bessemer-transform",
             "bessemer-trees",
+            "bessemer-compute",
             "bessemer-models",
         ],
     ),

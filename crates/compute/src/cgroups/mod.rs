@@ -64,17 +64,18 @@ impl Controller {
                 ]
             }),
             // One more for the first process of the sandbox.
-            (Self::Processes, _) => limits
-                .processes
-                .map_or(Vec::new(), |count| vec![("pids.max", (u64::from(count) + 1).to_string(), false)]),
+            (Self::Processes, _) => limits.processes.map_or(Vec::new(), |count| {
+                vec![("pids.max", (u64::from(count) + 1).to_string(), false)]
+            }),
             (Self::Cpu, Version::One) => quota(limits).map_or(Vec::new(), |quota| {
                 vec![
                     ("cpu.cfs_period_us", CPU_PERIOD.to_string(), false),
                     ("cpu.cfs_quota_us", quota.to_string(), false),
                 ]
             }),
-            (Self::Cpu, Version::Two) => quota(limits)
-                .map_or(Vec::new(), |quota| vec![("cpu.max", format!("{quota} {CPU_PERIOD}"), false)]),
+            (Self::Cpu, Version::Two) => quota(limits).map_or(Vec::new(), |quota| {
+                vec![("cpu.max", format!("{quota} {CPU_PERIOD}"), false)]
+            }),
         }
     }
 }
@@ -120,7 +121,9 @@ impl Groups {
         let folder = place.folder.join(name);
         let failed = |error: io::Error| format!("`{}`: {error}", folder.display());
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
             _ => {}
         }
         let set = set(&folder, &controller.settings(place.version, limits));

@@ -109,7 +109,8 @@ fn move_server(folder: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("`{}`: {error}", folder.display());
     let members = fs::read_to_string(folder.join("cgroup.procs")).map_err(failed)?;
     let ours = fs::read_link("/proc/self/exe").map_err(failed)?;
-    let is_ours = |pid: &&str| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours);
+    let is_ours =
+        |pid: &&str| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ours);
     if let Some(other) = members.lines().find(|pid| !is_ours(pid)) {
         let folder = folder.display();
         return Err(format!("`{folder}` holds other processes ({other}): run it as a service"));

@@ -1,11 +1,6 @@
 //! Builds one environment.
 
-use std::{
-    env, fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Command,
-};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use super::{EnvSpec, EnvironmentError, failed, uv::run};
 

@@ -122,7 +122,8 @@ impl EnvSpec {
     /// A name for the content.
     fn name(&self) -> String {
         let mut hash = Sha256::new();
-        let parts = [FORM, &self.python].into_iter().chain(self.requirements.iter().map(String::as_str));
+        let parts =
+            [FORM, &self.python].into_iter().chain(self.requirements.iter().map(String::as_str));
         for part in parts {
             hash.update(part.len().to_le_bytes());
             hash.update(part);

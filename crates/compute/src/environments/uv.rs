@@ -57,7 +57,8 @@ pub(super) fn run(command: &mut Command, task: &str) -> Result<Output, Environme
 
 /// The line that says why: uv marks it, else it is the last.
 fn reason(lines: &[&str]) -> Option<String> {
-    let plain = |line: &str| line.trim_start_matches([' ', '×', '╰', '─', '▶', '│']).trim().to_owned();
+    let plain =
+        |line: &str| line.trim_start_matches([' ', '×', '╰', '─', '▶', '│']).trim().to_owned();
     let marked = lines.iter().find(|line| line.contains('╰') || line.contains('×'));
     let error = lines.iter().find(|line| line.starts_with("error:"));
     marked.or(error).or(lines.last()).map(|line| plain(line))

@@ -92,12 +92,17 @@ impl Child {
 
     /// Finds the process of `control` again.
     pub(super) fn attach(control: &Path) -> Result<Attached, LaunchError> {
-        let failed = |source| LaunchError::File { task: "read the notes in", path: control.to_owned(), source };
+        let failed = |source| LaunchError::File {
+            task: "read the notes in",
+            path: control.to_owned(),
+            source,
+        };
         let Some(note) = ProcessNote::read(control).map_err(failed)? else {
             return Ok(Attached::Nothing);
         };
         let id = ProcessId { pid: note.pid, start_time: note.start_time };
-        let process = if note.boot == processes::boot_id() { id.open().map_err(failed)? } else { None };
+        let process =
+            if note.boot == processes::boot_id() { id.open().map_err(failed)? } else { None };
         let Some(process) = process else {
             return match EndNote::read(control).map_err(failed)? {
                 Some(EndNote::Ended(exit)) => Ok(Attached::Ended(exit)),
@@ -166,7 +171,9 @@ impl Child {
     }
 
     fn ended(&self) -> Result<Exit, LaunchError> {
-        if let Some(mut started) = self.started.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(mut started) =
+            self.started.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
             let _ = started.wait(); // it has ended: this only reaps
         }
         let note = EndNote::read(&self.control);
@@ -189,7 +196,10 @@ impl Child {
 
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child").field("id", &self.id).field("control", &self.control).finish_non_exhaustive()
+        f.debug_struct("Child")
+            .field("id", &self.id)
+            .field("control", &self.control)
+            .finish_non_exhaustive()
     }
 }
 

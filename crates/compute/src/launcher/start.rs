@@ -90,8 +90,10 @@ impl Launcher {
     /// Which layers hold on this machine, found by starting a sandbox that does nothing. `folder`: an
     /// existing folder for temporary files, on the disk where control folders will be.
     pub fn layers(&self, folder: &Path) -> Result<Vec<LayerState>, LaunchError> {
-        let failed = |source| LaunchError::File { task: "write in", path: folder.to_owned(), source };
-        let temporary = tempfile::Builder::new().prefix("probe-").tempdir_in(folder).map_err(failed)?;
+        let failed =
+            |source| LaunchError::File { task: "write in", path: folder.to_owned(), source };
+        let temporary =
+            tempfile::Builder::new().prefix("probe-").tempdir_in(folder).map_err(failed)?;
         let log = LogSink::new(temporary.path().join("probe.log"));
         let mut spec = ProcessSpec::new("/bin/true", temporary.path().join("control"), log);
         spec.uid = rustix::process::geteuid().is_root().then_some(crate::UidRange::default().first);

@@ -70,8 +70,22 @@ mod tests {
     fn names_are_safe_and_told_apart() {
         let long = "x".repeat(500);
         let names = [
-            "", "%", ".", "..", "../..", "a/b", "a%2fb", "a", "A", "a\0", "/aws/sagemaker/TrainingJobs",
-            "job/algo-1-1700000000", &long, &long[1..], "ä", "~",
+            "",
+            "%",
+            ".",
+            "..",
+            "../..",
+            "a/b",
+            "a%2fb",
+            "a",
+            "A",
+            "a\0",
+            "/aws/sagemaker/TrainingJobs",
+            "job/algo-1-1700000000",
+            &long,
+            &long[1..],
+            "ä",
+            "~",
         ];
         let folder = LogFolder::new("/logs");
         let files: HashSet<PathBuf> = names.iter().map(|name| folder.file("g", name)).collect();

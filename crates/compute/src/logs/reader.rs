@@ -142,7 +142,8 @@ impl LogReader {
             let middle = self.line_start(low + (high - low) / 2, low)?;
             let line = self.line(middle)?;
             let next = middle + line.len() as u64;
-            if line.is_empty() || Record::time(&line[..line.len() - 1]).is_some_and(|at| at >= millis)
+            if line.is_empty()
+                || Record::time(&line[..line.len() - 1]).is_some_and(|at| at >= millis)
             {
                 high = middle;
             } else {

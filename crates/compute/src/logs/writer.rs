@@ -67,7 +67,8 @@ impl LogWriter {
         Record::write(&mut self.buffer, self.last, source, continues, text);
         if self.size + self.buffer.len() as u64 > self.max_bytes {
             self.full = true;
-            let note = format!("the log is full at {} bytes; what follows is dropped", self.max_bytes);
+            let note =
+                format!("the log is full at {} bytes; what follows is dropped", self.max_bytes);
             Record::write(&mut self.buffer, self.last, Source::Platform, false, note.as_bytes());
         }
     }

@@ -92,7 +92,8 @@ impl Beneath {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            parent = openat(&parent, name.as_bytes(), PATH_ONLY | OFlags::DIRECTORY, Mode::empty())?;
+            parent =
+                openat(&parent, name.as_bytes(), PATH_ONLY | OFlags::DIRECTORY, Mode::empty())?;
         }
         Ok(Place { parent, name: PathBuf::from(last) })
     }

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn hosts_are_named_once() {
         let mut spec = ProcessSpec::new("true", "/c", LogSink::new("/l"));
-        spec.hosts = vec![("127.0.0.1".into(), "algo-1".into()), ("127.0.0.2".into(), "algo-2".into())];
+        spec.hosts =
+            vec![("127.0.0.1".into(), "algo-1".into()), ("127.0.0.2".into(), "algo-2".into())];
         let text = hosts(&spec);
         assert_eq!(text.matches("algo-1").count(), 1);
         assert!(text.ends_with("127.0.0.2 algo-2\n"), "{text}");

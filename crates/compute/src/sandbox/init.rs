@@ -76,7 +76,9 @@ fn set_up(order: &InitOrder) -> Result<Vec<LayerState>, SetupError> {
     let mut layers = namespaces(spec)?;
     let uid = if order.user_namespace { None } else { spec.uid };
     layers.extend(root::enter(spec, uid.unwrap_or(0))?);
-    privileges::limit(&spec.limits, order.memory_limits)?;
+    // Ourselves, and the supervisor where it is in the same user namespace.
+    let ours = if order.user_namespace { 2 } else { 1 };
+    privileges::limit(&spec.limits, order.memory_limits, ours)?;
     privileges::drop_all(uid)?;
     layers.push(LayerState::active(Layer::NoPrivileges, "no capabilities, no new privileges"));
     layers.push(match uid {
@@ -154,10 +156,8 @@ impl Running {
                     return Ok(code.or(signal).unwrap_or(Status::Lost));
                 }
             }
-            let mut files = [
-                PollFd::new(&self.children, PollFlags::IN),
-                PollFd::new(&*channel, PollFlags::IN),
-            ];
+            let mut files =
+                [PollFd::new(&self.children, PollFlags::IN), PollFd::new(&*channel, PollFlags::IN)];
             match poll(&mut files, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -17,7 +17,9 @@ const VERSION: ABI = ABI::V6;
 /// sockets across.
 pub(super) fn restrict(spec: &ProcessSpec) -> LayerState {
     match try_restrict(spec) {
-        Ok(RulesetStatus::FullyEnforced) => LayerState::active(Layer::Landlock, "files, sockets, signals"),
+        Ok(RulesetStatus::FullyEnforced) => {
+            LayerState::active(Layer::Landlock, "files, sockets, signals")
+        }
         Ok(RulesetStatus::PartiallyEnforced) => {
             LayerState::active(Layer::Landlock, "as far as this kernel knows it")
         }
@@ -30,7 +32,8 @@ pub(super) fn restrict(spec: &ProcessSpec) -> LayerState {
 }
 
 fn try_restrict(spec: &ProcessSpec) -> Result<RulesetStatus, landlock::RulesetError> {
-    let writable = spec.mounts.iter().filter(|bind| !bind.read_only).map(|bind| bind.target.clone());
+    let writable =
+        spec.mounts.iter().filter(|bind| !bind.read_only).map(|bind| bind.target.clone());
     let own = ["/tmp", "/dev", "/proc"].map(PathBuf::from);
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?

@@ -3,7 +3,9 @@
 use std::io;
 
 use rustix::{
-    process::{DumpableBehavior, Gid, Resource, Rlimit, Uid, getrlimit, set_dumpable_behavior, setrlimit},
+    process::{
+        DumpableBehavior, Gid, Resource, Rlimit, Uid, getrlimit, set_dumpable_behavior, setrlimit,
+    },
     thread::{
         CapabilitiesSecureBits, CapabilitySet, CapabilitySets, clear_ambient_capability_set,
         remove_capability_from_bounding_set, set_capabilities, set_capabilities_secure_bits,
@@ -17,13 +19,12 @@ use crate::{Limits, SetupError, error::Trying};
 const LAST_CAPABILITY: u32 = 63;
 
 /// Sets the limits that the kernel keeps for each process or user. `backstop`: bound memory, too,
-/// since no control group does.
-pub(super) fn limit(limits: &Limits, backstop: bool) -> Result<(), SetupError> {
+/// since no control group does. `ours`: processes of ours that the limit of processes counts, too.
+pub(super) fn limit(limits: &Limits, backstop: bool, ours: u64) -> Result<(), SetupError> {
     set(Resource::Core, Some(0))?;
     set(Resource::Nofile, limits.open_files.map(u64::from))?;
     set(Resource::Fsize, limits.file_size.or(limits.disk))?;
-    // One more for the first process of the sandbox.
-    set(Resource::Nproc, limits.processes.map(|count| u64::from(count) + 1))?;
+    set(Resource::Nproc, limits.processes.map(|count| u64::from(count) + ours))?;
     if backstop {
         // What a process may take between two looks of the watcher. Not the address space, of which
         // many runtimes reserve more than they ever use.

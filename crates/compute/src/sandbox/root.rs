@@ -44,7 +44,8 @@ pub(super) fn enter(spec: &ProcessSpec, uid: u32) -> Result<Vec<LayerState>, Set
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).trying(|| "keep mounts to the sandbox".to_owned())?;
     let folder = spec.control.join(ROOT);
-    mount_memory(&folder, 16 << 20, "755").trying(|| format!("mount a root on `{}`", folder.display()))?;
+    mount_memory(&folder, 16 << 20, "755")
+        .trying(|| format!("mount a root on `{}`", folder.display()))?;
     let root = Root {
         beneath: Beneath::open(&folder).trying(|| "open the new root".to_owned())?,
         folder: folder.clone(),
@@ -176,14 +177,16 @@ impl Root {
     /// Makes read-only what was mounted below the sources of read-only mounts: a mount's flags are
     /// its own.
     fn close_submounts(&self, binds: &[Bind]) -> Result<(), SetupError> {
-        let table = fs::read_to_string("/proc/self/mountinfo").trying(|| "list mounts".to_owned())?;
+        let table =
+            fs::read_to_string("/proc/self/mountinfo").trying(|| "list mounts".to_owned())?;
         let places: Vec<PathBuf> = table.lines().filter_map(mount_point).collect();
         for place in places {
             let Ok(inside) = place.strip_prefix(&self.folder) else { continue };
             let inside = Path::new("/").join(inside);
             let around = binds.iter().filter(|bind| inside.starts_with(&bind.target));
             let inner = around.max_by_key(|bind| bind.target.components().count());
-            let system = SYSTEM.iter().any(|name| inside.starts_with(name) && inside != Path::new(name));
+            let system =
+                SYSTEM.iter().any(|name| inside.starts_with(name) && inside != Path::new(name));
             if inner.map_or(system, |bind| bind.read_only && bind.target != inside) {
                 let mounted = self.beneath.folder(&inside).and_then(|place| place.open());
                 mounted

@@ -29,7 +29,10 @@ const NAMESPACES: [i32; 8] = [
 /// Filters this process and all that it will start.
 pub(super) fn restrict() -> LayerState {
     match try_restrict() {
-        Ok(()) => LayerState::active(Layer::Seccomp, format!("{} calls", REFUSED.len() + REFUSED_HERE.len())),
+        Ok(()) => LayerState::active(
+            Layer::Seccomp,
+            format!("{} calls", REFUSED.len() + REFUSED_HERE.len()),
+        ),
         Err(reason) => LayerState::missing(Layer::Seccomp, reason),
     }
 }
@@ -47,11 +50,8 @@ fn try_restrict() -> Result<(), String> {
 /// A program that answers the calls of `rules` with `error`.
 fn program(rules: BTreeMap<i64, Vec<Rule>>, error: i32) -> Result<BpfProgram, BackendError> {
     let twins = rules.clone().into_iter().map(|(number, rule)| (number | X32, rule));
-    let all = if cfg!(target_arch = "x86_64") {
-        twins.chain(rules.clone()).collect()
-    } else {
-        rules
-    };
+    let all =
+        if cfg!(target_arch = "x86_64") { twins.chain(rules.clone()).collect() } else { rules };
     let machine = std::env::consts::ARCH.try_into()?;
     let action = SeccompAction::Errno(error as u32);
     SeccompFilter::new(all, SeccompAction::Allow, action, machine)?.try_into()

@@ -90,9 +90,7 @@ fn supervise(order: Order, server: &mut Channel) -> Result<Option<Exit>, SetupEr
 /// Makes the control folder with the note that says who we are, and the folder for the root.
 fn prepare(order: &Order) -> Result<(u64, Groups), SetupError> {
     let control = &order.spec.control;
-    let make = |folder: &Path| {
-        fs::DirBuilder::new().mode(0o700).recursive(true).create(folder)
-    };
+    let make = |folder: &Path| fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
     make(&control.join(ROOT)).trying(|| format!("make `{}`", control.display()))?;
     let pid = std::process::id();
     let start_time = processes::start_time(pid)
@@ -111,7 +109,8 @@ fn own_namespaces(user_namespace: bool) -> Result<(), SetupError> {
                 `kernel.apparmor_restrict_unprivileged_userns` and `user.max_user_namespaces`";
     if user_namespace {
         let (user, group) = (getuid().as_raw(), getgid().as_raw());
-        let failed = |error: io::Error| SetupError::new("make a user namespace", format!("{error}; {hint}"));
+        let failed =
+            |error: io::Error| SetupError::new("make a user namespace", format!("{error}; {hint}"));
         super::unshare(UnshareFlags::NEWUSER).map_err(|error| failed(error.into()))?;
         fs::write("/proc/self/setgroups", "deny").map_err(failed)?;
         fs::write("/proc/self/uid_map", format!("0 {user} 1")).map_err(failed)?;
@@ -159,7 +158,8 @@ impl Init {
         groups: &Groups,
         user_namespace: bool,
     ) -> Result<Vec<LayerState>, SetupError> {
-        let silent = |reason: String| SetupError::new("hear from the sandbox's first process", reason);
+        let silent =
+            |reason: String| SetupError::new("hear from the sandbox's first process", reason);
         let order = InitOrder {
             spec: order.spec.clone(),
             user_namespace,

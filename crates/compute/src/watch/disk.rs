@@ -3,8 +3,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
-    io,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},

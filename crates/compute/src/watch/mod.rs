@@ -2,8 +2,8 @@
 
 mod disk;
 mod memory;
-mod signals;
 mod sandbox;
+mod signals;
 
 pub(crate) use sandbox::Sandbox;
 pub(crate) use signals::Signals;

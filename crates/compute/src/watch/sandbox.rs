@@ -57,7 +57,12 @@ struct Stream {
 }
 
 impl Sandbox {
-    pub(crate) fn new(init: Child, channel: Channel, output: PipeReader, errors: PipeReader) -> Self {
+    pub(crate) fn new(
+        init: Child,
+        channel: Channel,
+        output: PipeReader,
+        errors: PipeReader,
+    ) -> Self {
         let streams = [Stream::new(output, Source::Output), Stream::new(errors, Source::Error)];
         Self { init, channel, streams, ended: None, cause: None, kill_at: None }
     }
@@ -76,7 +81,8 @@ impl Sandbox {
         let mut disk = spec.limits.disk.map(|limit| DiskWatch::new(limit, writable(spec), pid));
         let timeout = spec.timeout.map(|after| Instant::now() + after);
         while !self.is_over() {
-            let looks = [memory.as_ref().map(MemoryWatch::next), disk.as_ref().map(DiskWatch::next)];
+            let looks =
+                [memory.as_ref().map(MemoryWatch::next), disk.as_ref().map(DiskWatch::next)];
             let timeout = timeout.filter(|_| self.cause.is_none());
             let flushes = self.streams.iter().filter_map(|stream| stream.flush_at).min();
             let times = [timeout, self.kill_at, flushes, looks[0], looks[1]];
@@ -116,10 +122,8 @@ impl Sandbox {
 
     /// Waits for output, a message, a signal or the moment `until`.
     fn wait(&mut self, until: Option<Instant>, signals: &Signals, log: &mut LogWriter) {
-        let mut files = vec![
-            PollFd::new(&self.channel, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
+        let mut files =
+            vec![PollFd::new(&self.channel, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         let open = self.streams.iter().filter(|stream| stream.open);
         files.extend(open.map(|stream| PollFd::new(&stream.pipe, PollFlags::IN)));
         let pause = until.map(|at| at.saturating_duration_since(Instant::now()));

@@ -27,7 +27,8 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// A sandboxed process. Dropping this leaves it running.
+/// A sandboxed process. Dropping this leaves it running; one that this server started should be waited
+/// for, or its entry stays in the system's table until the server ends.
 pub struct Child {
     id: ProcessId,
     control: PathBuf,

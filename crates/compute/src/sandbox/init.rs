@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{Layer, LayerState, ProcessSpec, SetupError, Status, error::Trying, processes};
 
+/// How much rather than others the kernel ends us (from -1000 to 1000).
+const OOM_SCORE: &str = "500";
+
 pub(super) fn main() -> ExitCode {
     let done = Channel::of_stdin().and_then(|mut channel| {
         let Some(order) = channel.receive::<InitOrder>()? else { return Ok(()) };
@@ -73,6 +76,8 @@ fn start(
 
 fn set_up(order: &InitOrder) -> Result<Vec<LayerState>, SetupError> {
     let spec = &order.spec;
+    // Where memory runs out on the machine, jobs go before the server. A wish, not a layer.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let mut layers = namespaces(spec)?;
     let uid = if order.user_namespace { None } else { spec.uid };
     layers.extend(root::enter(spec, uid.unwrap_or(0))?);

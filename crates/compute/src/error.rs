@@ -47,8 +47,8 @@ pub struct SetupError {
 }
 
 impl SetupError {
-    pub(crate) fn new(task: impl Into<String>, reason: impl ToString) -> Self {
-        Self { task: task.into(), reason: reason.to_string(), command: false }
+    pub(crate) fn new(task: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { task: task.into(), reason: reason.into(), command: false }
     }
 }
 
@@ -57,8 +57,8 @@ pub(crate) trait Trying<T> {
     fn trying(self, task: impl FnOnce() -> String) -> Result<T, SetupError>;
 }
 
-impl<T, E: ToString> Trying<T> for Result<T, E> {
+impl<T, E: std::fmt::Display> Trying<T> for Result<T, E> {
     fn trying(self, task: impl FnOnce() -> String) -> Result<T, SetupError> {
-        self.map_err(|error| SetupError::new(task(), error))
+        self.map_err(|error| SetupError::new(task(), error.to_string()))
     }
 }

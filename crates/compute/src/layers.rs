@@ -89,7 +89,7 @@ impl LayerState {
         Self { layer, detail: detail.into(), active: true }
     }
 
-    pub(crate) fn missing(layer: Layer, reason: impl ToString) -> Self {
-        Self { layer, detail: reason.to_string(), active: false }
+    pub(crate) fn missing(layer: Layer, reason: impl Into<String>) -> Self {
+        Self { layer, detail: reason.into(), active: false }
     }
 }

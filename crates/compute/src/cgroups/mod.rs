@@ -147,7 +147,7 @@ impl Groups {
                 let _ = fs::remove_dir(folder);
                 let state = states.iter_mut().find(|state| state.layer == controller.layer());
                 if let Some(state) = state {
-                    *state = LayerState::missing(state.layer, error);
+                    *state = LayerState::missing(state.layer, error.to_string());
                 }
             }
             joined.is_ok()

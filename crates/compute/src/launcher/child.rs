@@ -135,7 +135,7 @@ impl Child {
     /// wait, any number of times.
     pub fn wait(&self) -> Result<Exit, LaunchError> {
         loop {
-            if let Some(exit) = self.wait_for(Duration::from_secs(3600))? {
+            if let Some(exit) = self.wait_for(Duration::from_hours(1))? {
                 return Ok(exit);
             }
         }

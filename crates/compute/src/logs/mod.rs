@@ -11,7 +11,7 @@
 //! space, or `+` if the record is not the end of its line; the text. Lines are cut after
 //! [`MAX_TEXT`] bytes, which is what a CloudWatch Logs event may hold. The file is written by the
 //! process's supervisor, not by the server: no line is lost with the server, and a record that a
-//! reader sees is whole.
+//! reader sees is whole. Lines of one source are in their order; of two sources, as they came.
 
 mod lines;
 mod paths;

@@ -57,7 +57,10 @@ fn start(
     let mandatory = [landlock::restrict(spec), seccomp::restrict()];
     for layer in &mandatory {
         if !layer.active && !order.allow_missing {
-            return Err(SetupError::new(format!("set up {}", layer.layer.name()), &layer.detail));
+            return Err(SetupError::new(
+                format!("set up {}", layer.layer.name()),
+                layer.detail.as_str(),
+            ));
         }
     }
     layers.extend(mandatory);

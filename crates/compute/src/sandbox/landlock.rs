@@ -27,7 +27,7 @@ pub(super) fn restrict(spec: &ProcessSpec) -> LayerState {
             Layer::Landlock,
             "this kernel has none; it comes with Linux 5.13 and may need `lsm=landlock,…` at boot",
         ),
-        Err(error) => LayerState::missing(Layer::Landlock, error),
+        Err(error) => LayerState::missing(Layer::Landlock, error.to_string()),
     }
 }
 

@@ -107,7 +107,7 @@ impl Root {
         for name in DEVICES {
             let path = Path::new("/dev").join(name);
             let place = self.beneath.file(&path).trying(|| format!("make `{}`", path.display()))?;
-            self.mount_at(&path, &place).trying(|| format!("mount `{}`", path.display()))?;
+            Self::mount_at(&path, &place).trying(|| format!("mount `{}`", path.display()))?;
         }
         let links =
             [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")];
@@ -163,13 +163,13 @@ impl Root {
             self.beneath.file(&bind.target)
         };
         let place = place.trying(task)?;
-        self.mount_at(&bind.source, &place).trying(task)?;
+        Self::mount_at(&bind.source, &place).trying(task)?;
         let mounted = place.open().trying(task)?;
         protect(&mounted, bind.read_only).trying(task)
     }
 
     /// Mounts `source` over `place`.
-    fn mount_at(&self, source: &Path, place: &Place) -> io::Result<()> {
+    fn mount_at(source: &Path, place: &Place) -> io::Result<()> {
         let target = place.open()?;
         Ok(mount_bind_recursive(source, path_of(&target))?)
     }

@@ -35,7 +35,7 @@ pub(super) fn main() -> ExitCode {
     let Ok(Some(order)) = server.receive::<Order>() else { return ExitCode::FAILURE };
     detach();
     let control = order.spec.control.clone();
-    let end = match supervise(order, &mut server) {
+    let end = match supervise(&order, &mut server) {
         Ok(Some(exit)) => EndNote::Ended(exit),
         Ok(None) => return ExitCode::SUCCESS, // the server went away before it said go
         Err(error) => {
@@ -55,11 +55,11 @@ fn detach() {
 }
 
 /// Runs the command to its end. `None`: the server never said go.
-fn supervise(order: Order, server: &mut Channel) -> Result<Option<Exit>, SetupError> {
+fn supervise(order: &Order, server: &mut Channel) -> Result<Option<Exit>, SetupError> {
     let clock = Arc::new(SystemClock);
     let signals = watch::Signals::listen().trying(|| "listen for signals".to_owned())?;
     // Before the user namespace takes the right to make groups.
-    let (start_time, mut groups) = prepare(&order)?;
+    let (start_time, mut groups) = prepare(order)?;
     let log = LogWriter::open(&order.spec.log.file, order.spec.log.max_bytes, clock.clone())
         .trying(|| format!("open the log `{}`", order.spec.log.file.display()))?;
     let told = server.send(&FromSupervisor::Ready { start_time });
@@ -69,7 +69,7 @@ fn supervise(order: Order, server: &mut Channel) -> Result<Option<Exit>, SetupEr
     }
     let user_namespace = !geteuid().is_root();
     let started = own_namespaces(user_namespace)
-        .and_then(|()| start_init(&order, &mut groups, user_namespace));
+        .and_then(|()| start_init(order, &mut groups, user_namespace));
     let (sandbox, layers) = match started {
         Ok(started) => started,
         Err(error) => {

@@ -109,30 +109,37 @@ impl Count {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{
+        io::{BufRead, BufReader, Write},
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
-    fn used(folder: &Path) -> u64 {
-        let folders = vec![folder.to_owned()];
-        DiskWatch::new(0, folders, std::process::id()).used().unwrap()
-    }
-
     #[test]
-    fn files_count_once_and_removed_ones_too() {
+    fn files_count_once_and_removed_ones_while_they_are_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let before = used(folder.path());
-        let mut file = fs::File::create(&path).unwrap();
-        file.write_all(&vec![1; 1 << 20]).unwrap();
-        file.sync_all().unwrap();
+        fs::File::create(&path).and_then(|mut file| file.write_all(&vec![1; 1 << 20])).unwrap();
         fs::hard_link(&path, folder.path().join("b")).unwrap();
-        let named = used(folder.path()) - before;
+        // Holds `a` open, removes both names, says so, and waits.
+        let mut holder = Command::new("sh")
+            .args(["-c", "exec 3<a; read go; rm a b; echo removed; read go"])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let watch = DiskWatch::new(0, vec![folder.path().to_owned()], holder.id());
+        let named = watch.used().unwrap();
         assert!((1 << 20..3 << 19).contains(&named), "{named}");
-        fs::remove_file(&path).unwrap();
-        fs::remove_file(folder.path().join("b")).unwrap();
-        assert_eq!(used(folder.path()) - before, named);
-        drop(file);
-        assert_eq!(used(folder.path()), before);
+        writeln!(holder.stdin.as_mut().unwrap(), "go").unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!((line.as_str(), path.exists()), ("removed\n", false));
+        assert_eq!(watch.used().unwrap(), named);
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+        assert_eq!(watch.used().unwrap(), 0);
     }
 }

@@ -76,7 +76,7 @@ fn one_file_has_a_limit_of_its_own() {
     let mut spec = site.sh("head -c 3000000 /dev/zero > big; echo $?; wc -c < big");
     spec.limits.file_size = Some(1_000_000);
     let (_, output) = site.run(&spec);
-    assert!(output.ends_with("1000000\n"), "{output}");
+    assert!(output.contains("1000000\n"), "{output}");
 }
 
 #[test]
@@ -142,5 +142,5 @@ fn time_runs_out() {
     spec.timeout = Some(Duration::from_millis(300));
     let (exit, output) = site.run(&spec);
     assert_eq!((exit.status, exit.cause), (Status::Code(9), Some(Cause::TimedOut)));
-    assert!(output.starts_with("ready\nasked\n"), "{output}");
+    assert!(output.starts_with("ready\n") && output.contains("asked\n"), "{output}");
 }

@@ -113,7 +113,7 @@ impl Site {
                 "{ended:?}: {}",
                 self.output()
             );
-            assert!(started.elapsed() < Duration::from_secs(60), "no `{text}`: {}", self.output());
+            assert!(started.elapsed() < Duration::from_mins(1), "no `{text}`: {}", self.output());
         }
     }
 }

@@ -7,5 +7,8 @@ mod report;
 mod wiring;
 
 fn main() -> std::process::ExitCode {
+    if bessemer_compute::is_sandbox_call() {
+        return bessemer_compute::sandbox_main();
+    }
     commands::main()
 }

@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
+    ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
         "bessemer-models",
@@ -26,6 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-objects",
             "bessemer-transform",
             "bessemer-trees",
+            "bessemer-compute",
             "bessemer-models",
         ],
     ),

@@ -1,0 +1,68 @@
+//! The notes that a supervisor leaves in a control folder.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Exit, SetupError};
+
+/// Who looks after the process. Written before the command runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessNote {
+    pub(crate) pid: u32,
+    pub(crate) start_time: u64,
+    /// The boot of the machine for which these numbers mean something.
+    pub(crate) boot: String,
+    /// Its control groups.
+    pub(crate) groups: Vec<PathBuf>,
+}
+
+/// How it ended. Written when the last of its processes is gone and the log is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EndNote {
+    Ended(Exit),
+    /// The command never ran.
+    Failed(SetupError),
+}
+
+impl ProcessNote {
+    const FILE: &str = "process.json";
+
+    pub(crate) fn write(&self, control: &Path) -> io::Result<()> {
+        write(&control.join(Self::FILE), self)
+    }
+
+    pub(crate) fn read(control: &Path) -> io::Result<Option<Self>> {
+        read(&control.join(Self::FILE))
+    }
+}
+
+impl EndNote {
+    const FILE: &str = "exit.json";
+
+    pub(crate) fn write(&self, control: &Path) -> io::Result<()> {
+        write(&control.join(Self::FILE), self)
+    }
+
+    pub(crate) fn read(control: &Path) -> io::Result<Option<Self>> {
+        read(&control.join(Self::FILE))
+    }
+}
+
+/// Writes whole or not at all. Not synced: after a power cut, no process is left to tell of.
+fn write<T: Serialize>(path: &Path, note: &T) -> io::Result<()> {
+    let unfinished = path.with_extension("tmp");
+    fs::write(&unfinished, serde_json::to_vec(note)?)?;
+    fs::rename(&unfinished, path)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,187 @@
+//! The first process of a sandbox: sets the layers up, runs the command, reaps orphans.
+
+use std::{
+    io::{self, Read},
+    os::unix::{net::UnixStream, process::CommandExt},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{
+        Pid, Signal, WaitOptions, kill_process_group, set_parent_process_death_signal, wait,
+    },
+    thread::UnshareFlags,
+};
+
+use super::{
+    landlock, loopback, privileges,
+    protocol::{Channel, FromInit, InitOrder, Terminate},
+    root, seccomp,
+};
+use crate::{Layer, LayerState, ProcessSpec, SetupError, Status, error::Trying, processes};
+
+/// How much rather than others the kernel ends us (from -1000 to 1000).
+const OOM_SCORE: &str = "500";
+
+pub(super) fn main() -> ExitCode {
+    let done = Channel::of_stdin().and_then(|mut channel| {
+        let Some(order) = channel.receive::<InitOrder>()? else { return Ok(()) };
+        match start(&order, &channel) {
+            Ok((running, layers)) => {
+                channel.send(&FromInit::Started { layers })?;
+                let status = running.wait(&mut channel)?;
+                let cpu_millis = processes::cpu_millis_of_children();
+                channel.send(&FromInit::Ended { status, cpu_millis })
+            }
+            Err(error) => channel.send(&FromInit::Failed(error)),
+        }
+    });
+    // With us, the kernel ends all that is left in the sandbox.
+    if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The command, with what tells of its end.
+struct Running {
+    command: Pid,
+    children: UnixStream,
+}
+
+fn start(
+    order: &InitOrder,
+    supervisor: &Channel,
+) -> Result<(Running, Vec<LayerState>), SetupError> {
+    let spec = &order.spec;
+    let mut layers = set_up(order)?;
+    let mandatory = [landlock::restrict(spec), seccomp::restrict()];
+    for layer in &mandatory {
+        if !layer.active && !order.allow_missing {
+            return Err(SetupError::new(
+                format!("set up {}", layer.layer.name()),
+                layer.detail.as_str(),
+            ));
+        }
+    }
+    layers.extend(mandatory);
+    // After the change of user, which would undo it.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .trying(|| "end with the supervisor".to_owned())?;
+    if has_ended(supervisor) {
+        return Err(SetupError::new("start", "the supervisor has ended"));
+    }
+    let (children, signalled) = UnixStream::pair().trying(|| "make a socket".to_owned())?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, signalled)
+        .trying(|| "listen for ended processes".to_owned())?;
+    let command = spawn(spec)?;
+    Ok((Running { command, children }, layers))
+}
+
+fn set_up(order: &InitOrder) -> Result<Vec<LayerState>, SetupError> {
+    let spec = &order.spec;
+    // Where memory runs out on the machine, jobs go before the server. A wish, not a layer.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    let mut layers = namespaces(spec)?;
+    let uid = if order.user_namespace { None } else { spec.uid };
+    layers.extend(root::enter(spec, uid.unwrap_or(0))?);
+    // Ourselves, and the supervisor where it is in the same user namespace.
+    let ours = if order.user_namespace { 2 } else { 1 };
+    privileges::limit(&spec.limits, order.memory_limits, ours)?;
+    privileges::drop_all(uid)?;
+    layers.push(LayerState::active(Layer::NoPrivileges, "no capabilities, no new privileges"));
+    layers.push(match uid {
+        Some(uid) => LayerState::active(Layer::User, format!("user {uid}")),
+        None => LayerState::active(Layer::User, "user namespace"),
+    });
+    Ok(layers)
+}
+
+fn namespaces(spec: &ProcessSpec) -> Result<Vec<LayerState>, SetupError> {
+    let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    if !spec.network {
+        flags |= UnshareFlags::NEWNET;
+    }
+    super::unshare(flags).trying(|| {
+        "make namespaces (a container around Bessemer needs `--security-opt seccomp=unconfined` or \
+         `--cap-add SYS_ADMIN`)"
+            .to_owned()
+    })?;
+    rustix::system::sethostname(spec.hostname.as_bytes())
+        .trying(|| format!("set the host name `{}`", spec.hostname))?;
+    let network = if spec.network {
+        LayerState::missing(Layer::NetworkNamespace, "the process was given this machine's network")
+    } else {
+        loopback::up().trying(|| "bring the loopback up".to_owned())?;
+        LayerState::active(Layer::NetworkNamespace, "loopback only")
+    };
+    Ok(vec![
+        LayerState::active(Layer::PidNamespace, "own"),
+        LayerState::active(Layer::IpcNamespace, "own"),
+        LayerState::active(Layer::UtsNamespace, "own"),
+        network,
+    ])
+}
+
+fn spawn(spec: &ProcessSpec) -> Result<Pid, SetupError> {
+    let mut command = Command::new(&spec.command);
+    command
+        .args(&spec.args)
+        .env_clear()
+        .envs(spec.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&spec.cwd)
+        .stdin(Stdio::null())
+        .process_group(0);
+    let child = command.spawn().map_err(|error| {
+        let (task, reason) = if spec.cwd.is_dir() {
+            let hint = "; what the command needs has to be among the mounts";
+            let hint = if error.kind() == io::ErrorKind::NotFound { hint } else { "" };
+            (format!("run `{}` in the sandbox", spec.command.display()), format!("{error}{hint}"))
+        } else {
+            let task = format!("enter `{}` in the sandbox", spec.cwd.display());
+            (task, "there is no such folder".to_owned())
+        };
+        SetupError { task, reason, command: true }
+    })?;
+    Ok(Pid::from_child(&child))
+}
+
+/// Whether the other end of `channel` is gone.
+fn has_ended(channel: &Channel) -> bool {
+    let mut files = [PollFd::new(channel, PollFlags::RDHUP)];
+    let now = Timespec::try_from(Duration::ZERO).ok();
+    poll(&mut files, now.as_ref()).is_ok()
+        && files[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+}
+
+impl Running {
+    /// Waits for the command's end, reaping whatever else ends here.
+    fn wait(mut self, channel: &mut Channel) -> io::Result<Status> {
+        loop {
+            while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+                if pid == self.command {
+                    let code = status.exit_status().map(Status::Code);
+                    let signal = status.terminating_signal().map(Status::Signal);
+                    return Ok(code.or(signal).unwrap_or(Status::Lost));
+                }
+            }
+            let mut files =
+                [PollFd::new(&self.children, PollFlags::IN), PollFd::new(&*channel, PollFlags::IN)];
+            match poll(&mut files, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let (ended, told) = (!files[0].revents().is_empty(), !files[1].revents().is_empty());
+            if ended {
+                let _ = self.children.read(&mut [0; 64])?;
+            }
+            if told {
+                if !channel.fill()? {
+                    return Err(io::Error::other("the supervisor has ended"));
+                }
+                while channel.received::<Terminate>()?.is_some() {
+                    let _ = kill_process_group(self.command, Signal::TERM);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A running sandbox, until its end.
+
+use std::{
+    io::{PipeReader, Read},
+    path::PathBuf,
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionbio,
+};
+
+use super::{Signals, disk::DiskWatch, memory::MemoryWatch};
+use crate::{
+    Cause, ProcessSpec, Status,
+    cgroups::Groups,
+    logs::{Lines, LogWriter, Source},
+    sandbox::protocol::{Channel, FromInit, Terminate},
+};
+
+/// How long part of a line waits for its rest before it is written.
+const PART: Duration = Duration::from_millis(500);
+
+/// A running sandbox.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    init: Child,
+    channel: Channel,
+    streams: [Stream; 2],
+    /// What the first process said of the command's end.
+    ended: Option<(Status, u64)>,
+    cause: Option<Cause>,
+    /// When SIGKILL follows SIGTERM.
+    kill_at: Option<Instant>,
+}
+
+/// How a sandbox ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) status: Status,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) cpu_millis: u64,
+    pub(crate) peak_memory: u64,
+}
+
+/// Standard output or standard error of the command.
+#[derive(Debug)]
+struct Stream {
+    pipe: PipeReader,
+    source: Source,
+    lines: Lines,
+    open: bool,
+    /// When an unfinished line is written.
+    flush_at: Option<Instant>,
+}
+
+impl Sandbox {
+    pub(crate) fn new(
+        init: Child,
+        channel: Channel,
+        output: PipeReader,
+        errors: PipeReader,
+    ) -> Self {
+        let streams = [Stream::new(output, Source::Output), Stream::new(errors, Source::Error)];
+        Self { init, channel, streams, ended: None, cause: None, kill_at: None }
+    }
+
+    /// Looks after it until its last process is gone and its last line is in `log`.
+    pub(crate) fn run(
+        mut self,
+        spec: &ProcessSpec,
+        mut log: LogWriter,
+        signals: &Signals,
+        groups: &Groups,
+    ) -> End {
+        let pid = self.init.id();
+        let mut memory = spec.limits.memory.filter(|_| !groups.limits_memory());
+        let mut memory = memory.take().map(|limit| MemoryWatch::new(limit, pid));
+        let mut disk = spec.limits.disk.map(|limit| DiskWatch::new(limit, writable(spec), pid));
+        let timeout = spec.timeout.map(|after| Instant::now() + after);
+        while !self.is_over() {
+            let looks =
+                [memory.as_ref().map(MemoryWatch::next), disk.as_ref().map(DiskWatch::next)];
+            let timeout = timeout.filter(|_| self.cause.is_none());
+            let flushes = self.streams.iter().filter_map(|stream| stream.flush_at).min();
+            let times = [timeout, self.kill_at, flushes, looks[0], looks[1]];
+            self.wait(times.into_iter().flatten().min(), signals, &mut log);
+            let now = Instant::now();
+            if signals.stop() {
+                self.stop(Cause::Stopped, spec.stop_grace);
+            }
+            if signals.kill() {
+                self.kill(Cause::Stopped);
+            }
+            if timeout.is_some_and(|at| at <= now) {
+                self.stop(Cause::TimedOut, spec.stop_grace);
+            }
+            if self.kill_at.is_some_and(|at| at <= now) {
+                self.kill_at = None;
+                let _ = self.init.kill();
+            }
+            if memory.as_mut().is_some_and(|watch| watch.exceeded(now)) {
+                self.kill(Cause::OutOfMemory);
+            }
+            if disk.as_mut().is_some_and(|watch| watch.exceeded(now)) {
+                self.kill(Cause::OutOfDisk);
+            }
+        }
+        // The first process ends last: nobody is left to write.
+        let _ = self.init.wait();
+        self.drain(&mut log);
+        let watched = memory.map_or(0, |watch| watch.peak());
+        self.end(groups, watched)
+    }
+
+    /// Whether the first process has ended, or is about to.
+    fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Waits for output, a message, a signal or the moment `until`.
+    fn wait(&mut self, until: Option<Instant>, signals: &Signals, log: &mut LogWriter) {
+        let mut files =
+            vec![PollFd::new(&self.channel, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let open = self.streams.iter().filter(|stream| stream.open);
+        files.extend(open.map(|stream| PollFd::new(&stream.pipe, PollFlags::IN)));
+        let pause = until.map(|at| at.saturating_duration_since(Instant::now()));
+        let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
+        let _ = poll(&mut files, pause.as_ref()); // a signal ends it early, which is right
+        let told = !files[0].revents().is_empty();
+        drop(files);
+        for stream in &mut self.streams {
+            stream.take(log);
+        }
+        let _ = log.flush(); // what is lost for want of space is counted there
+        if told {
+            self.hear();
+        }
+    }
+
+    fn hear(&mut self) {
+        let alive = self.channel.fill().unwrap_or(false);
+        if let Ok(Some(FromInit::Ended { status, cpu_millis })) = self.channel.received() {
+            self.ended = Some((status, cpu_millis));
+        } else if !alive {
+            self.ended = Some((Status::Signal(libc::SIGKILL), 0)); // it was killed, with all inside
+        }
+    }
+
+    fn stop(&mut self, cause: Cause, grace: Duration) {
+        if self.kill_at.is_none() {
+            self.cause.get_or_insert(cause);
+            let _ = self.channel.send(&Terminate);
+            self.kill_at = Some(Instant::now() + grace);
+        }
+    }
+
+    /// Ends the first process, and with it all inside.
+    fn kill(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
+        let _ = self.init.kill();
+    }
+
+    /// Writes what is left in the pipes. (Somebody outside who was given their other ends would keep
+    /// them open; that is not waited for.)
+    fn drain(&mut self, log: &mut LogWriter) {
+        for stream in &mut self.streams {
+            stream.take(log);
+            stream.flush(true, log);
+        }
+        let _ = log.flush();
+    }
+
+    fn end(self, groups: &Groups, watched: u64) -> End {
+        let (status, cpu_millis) = self.ended.unwrap_or((Status::Lost, 0));
+        let starved = status != Status::Code(0) && groups.killed_for_memory();
+        let cause = if starved { Some(Cause::OutOfMemory) } else { self.cause };
+        End { status, cause, cpu_millis, peak_memory: watched.max(groups.peak_memory()) }
+    }
+}
+
+impl Stream {
+    fn new(pipe: PipeReader, source: Source) -> Self {
+        // A pipe that can't be read without waiting is read when there is something.
+        let _ = ioctl_fionbio(&pipe, true);
+        Self { pipe, source, lines: Lines::default(), open: true, flush_at: None }
+    }
+
+    /// Takes what is there.
+    fn take(&mut self, log: &mut LogWriter) {
+        let mut chunk = vec![0; 64 << 10];
+        let (source, mut came) = (self.source, false);
+        // A writer that is faster than we are must not keep us from the rest.
+        for _ in 0..16 {
+            match self.pipe.read(&mut chunk) {
+                Ok(0) => {
+                    self.open = false;
+                    break;
+                }
+                Ok(count) => {
+                    came = true;
+                    let mut add = |text: &[u8], continues| log.add(source, continues, text);
+                    self.lines.feed(&chunk[..count], &mut add);
+                }
+                Err(_) => break, // nothing is there
+            }
+        }
+        if came {
+            self.flush_at = self.lines.is_pending().then(|| Instant::now() + PART);
+        }
+        let due = self.flush_at.is_some_and(|at| at <= Instant::now());
+        if due || !self.open {
+            self.flush(!self.open, log);
+        }
+    }
+
+    fn flush(&mut self, last: bool, log: &mut LogWriter) {
+        let source = self.source;
+        self.lines.flush(last, &mut |text, continues| log.add(source, continues, text));
+        self.flush_at = None;
+    }
+}
+
+fn writable(spec: &ProcessSpec) -> Vec<PathBuf> {
+    let writable = spec.mounts.iter().filter(|bind| !bind.read_only);
+    writable.map(|bind| bind.source.clone()).collect()
+}

@@ -19,6 +19,7 @@ mod error;
 mod header;
 mod key;
 mod presigned;
+mod sign;
 mod v2;
 #[cfg(test)]
 mod vectors;
@@ -27,5 +28,6 @@ mod verify;
 pub use chunked::{ChunkDecoder, ChunkError};
 pub use error::AuthError;
 pub use key::{AccessKey, Keys};
+pub use sign::sign;
 pub use v2::hoisted_headers;
-pub use verify::{Body, Payload, PayloadHash, Verified, verify};
+pub use verify::{Body, Payload, PayloadHash, Verified, claimed_service, verify};

@@ -120,6 +120,21 @@ pub fn verify(
     verify_v4(request, body, keys, now, &header::parse(request)?, None)
 }
 
+/// The service that a request says it is signed for, whoever signed it: nothing is checked, it only
+/// tells how the request's body has to be read. `None` if it says none.
+pub fn claimed_service(request: &Request<'_>) -> Option<String> {
+    let scope = |credential: &str| Credential::parse(credential).ok().map(|c| c.service.to_owned());
+    if let Some(header) = request.header("authorization") {
+        let (_, rest) = header.split_once("Credential=")?;
+        return scope(rest.split([',', ' ']).next()?);
+    }
+    let mut parameters = crate::percent::parameters(request.query);
+    match parameters.find(|(name, _)| name == b"X-Amz-Credential") {
+        Some((_, credential)) => scope(&String::from_utf8_lossy(&credential)),
+        None => v2::is_presigned(request).then(|| "s3".to_owned()),
+    }
+}
+
 /// Like [`verify`] for version 4, with a rule for paths that is not the service's own.
 pub(super) fn verify_v4(
     request: &Request<'_>,

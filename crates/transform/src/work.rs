@@ -148,7 +148,9 @@ impl Worker {
     fn text_format(&self) -> TextFormat {
         match self.wants {
             Wants::Text(format) => format,
-            Wants::Features(_) | Wants::Columns => TextFormat::JsonLines,
+            Wants::Features(_) | Wants::Columns => {
+                self.documents.as_ref().map_or(TextFormat::JsonLines, Documents::format)
+            }
         }
     }
 

@@ -80,15 +80,16 @@ pub(crate) fn bind_documents(
 ) -> Result<Binding, TransformError> {
     let features = match wants {
         Wants::Text(_) => return Ok(untouched()),
-        Wants::Features(features) if format != Format::Csv => features,
-        Wants::Features(_) | Wants::Columns => {
+        Wants::Features(features) => features,
+        Wants::Columns => {
             return Err(TransformError::configuration(
-                "filters need a model that takes text, or one that names its features and JSON or \
-                 Parquet input",
+                "filters need a model that takes text, or one that says which features it reads",
             )
             .with_hint("use `--features` and `--join` in the place of filters"));
         }
     };
+    // The cells that a filter leaves of a row are the features in their order.
+    let kind = if format == Format::Csv { SourceKind::Csv } else { SourceKind::JsonLines };
     let names = settings.features.as_deref().unwrap_or_default();
     let named = |position: usize, feature: &Feature| {
         names.get(position).cloned().or_else(|| feature.name.clone())
@@ -101,7 +102,7 @@ pub(crate) fn bind_documents(
             feature_field(named(position, feature), position, feature, settings)
         })
         .collect();
-    let reader = ColumnReader::new(&fields, SourceKind::JsonLines);
+    let reader = ColumnReader::new(&fields, kind);
     let preparer = Preparer::LinesToColumns { reader, features, then: None };
     Ok(Binding { columns: Vec::new(), preparer })
 }

@@ -38,6 +38,11 @@ impl Documents {
         })
     }
 
+    /// How documents are written for a model that reads columns.
+    pub(crate) fn format(&self) -> TextFormat {
+        if self.csv { TextFormat::Csv } else { TextFormat::JsonLines }
+    }
+
     /// The records of a chunk as documents: objects, or arrays of cells for CSV. `Null` where a record
     /// can't be read, which is then among the failures.
     pub(crate) fn open(

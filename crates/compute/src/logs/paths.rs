@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,17 @@ impl LogFolder {
         self.path().join(file_name(group))
     }
 
+    /// The groups that something was logged to, in no order.
+    pub fn groups(&self) -> io::Result<Vec<String>> {
+        Ok(names(self.path(), "")?.unwrap_or_default())
+    }
+
+    /// The streams of a group, in no order; `None` if nothing was logged to the group. Names that
+    /// had to be cut for their files are left out.
+    pub fn streams(&self, group: &str) -> io::Result<Option<Vec<String>>> {
+        names(&self.group(group), ".log")
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -58,6 +70,41 @@ fn file_name(name: &str) -> String {
         safe.push_str(&hash[..32]);
     }
     if safe.is_empty() { "%".to_owned() } else { safe }
+}
+
+/// The names that the entries of `folder` with `suffix` stand for; `None` if it isn't there.
+fn names(folder: &Path, suffix: &str) -> io::Result<Option<Vec<String>>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        names.extend(name.to_str().and_then(|name| original(name.strip_suffix(suffix)?)));
+    }
+    Ok(Some(names))
+}
+
+/// The name that [`file_name`] made `safe` of; `None` if it was cut.
+fn original(safe: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(safe.len());
+    let mut rest = safe.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match first {
+            b'~' => return None,
+            b'%' if after.len() >= 2 => {
+                let digits = std::str::from_utf8(&after[..2]).ok()?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = &after[2..];
+            }
+            b'%' => {}
+            byte => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -94,6 +141,10 @@ mod tests {
             assert_eq!(file.parent(), Some(Path::new("/logs/g")), "{}", file.display());
             assert!(file.file_name().unwrap().len() <= 255);
         }
+        for name in names.iter().filter(|name| name.len() < 200) {
+            assert_eq!(original(&file_name(name)).as_deref(), Some(*name));
+        }
+        assert_eq!(original(&file_name(&long)), None);
         let file = folder.file("/aws/sagemaker/TrainingJobs", "job/algo-1-17");
         assert_eq!(file, Path::new("/logs/%2faws%2fsagemaker%2fTrainingJobs/job%2falgo-1-17.log"));
     }

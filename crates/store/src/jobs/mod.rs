@@ -1,6 +1,7 @@
 //! Jobs of every kind: the table, and the words for its rows.
 
 mod change;
+mod count;
 mod list;
 mod query;
 mod record;
@@ -191,6 +192,11 @@ impl JobTable<'_> {
     /// A page of the jobs that `query` is about.
     pub async fn list(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
         list::page(self.0.readers(), query).await
+    }
+
+    /// The number of jobs in each phase.
+    pub async fn count_by_phase(&self) -> Result<Vec<(Phase, u64)>, StoreError> {
+        count::by_phase(self.0.readers()).await
     }
 
     /// The jobs that wait for room or for their next attempt, longest waiting first.

@@ -1,7 +1,25 @@
-//! The services of AWS that Bessemer answers for, one module a service: decode, authorize, call a
-//! manager, encode.
+//! AWS's services over the managers, and the server that they share a port of.
+//!
+//! A module a service: its `mod.rs` is the table of its operations. A handler decodes, calls a
+//! manager, and encodes; requests reach it verified ([`Server`]).
 
+mod caller;
+mod control;
+mod decode;
+mod iam;
+mod key_ring;
 mod keys;
+mod logs;
+mod platform;
 pub mod s3;
+mod sagemaker;
+mod server;
+mod sts;
 
+pub use caller::Caller;
+pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use keys::{AccessKey, Keys};
+pub use logs::group_of as log_group_of;
+pub use platform::{ACCOUNT, Platform};
+pub use sagemaker::TransformRequest;
+pub use server::{Server, ServerOptions};

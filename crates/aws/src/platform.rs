@@ -1,0 +1,31 @@
+//! [`Platform`]: the managers that handlers call.
+
+use std::sync::Arc;
+
+use bessemer_compute::logs::LogFolder;
+use bessemer_domain::Clock;
+use bessemer_jobs::Jobs;
+use bessemer_objects::buckets::BucketDir;
+use bessemer_store::Store;
+
+use crate::key_ring::KeyRing;
+
+/// The account that every ARN is of. There is one to a server.
+pub const ACCOUNT: &str = "000000000000";
+
+/// What the services are made of. Clones share it.
+#[derive(Clone)]
+pub struct Platform {
+    /// Models, tags, and the jobs' documents.
+    pub store: Store,
+    /// Jobs, from submission to their end.
+    pub jobs: Jobs,
+    /// What S3 holds.
+    pub buckets: Arc<BucketDir>,
+    /// What jobs wrote.
+    pub logs: LogFolder,
+    /// Who may call.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}

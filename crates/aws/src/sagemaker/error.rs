@@ -1,0 +1,76 @@
+//! Why SageMaker refuses a call, in its own words where SDKs read them.
+
+use bessemer_aws_wire::{Service, ServiceError};
+use bessemer_domain::Refused;
+use bessemer_jobs::JobsError;
+use bessemer_store::StoreError;
+
+/// A call that is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The request can't be met as it is.
+    #[error("{0}")]
+    Validation(String),
+    /// A job of that name is there already.
+    #[error(
+        "Job name must be unique within an AWS account and region, and a job with this name \
+         already exists ({0})"
+    )]
+    JobExists(String),
+    /// There is no job of that name.
+    #[error("Could not find requested job with name: {0}")]
+    NoJob(String),
+    /// A page token that is not of this list.
+    #[error("Invalid NextToken; pass on the one of the last answer, with the same sort order")]
+    PageToken,
+    /// What is kept can't be read or written now.
+    #[error("The service is unavailable for now: {0}")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error(transparent)]
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// The error as clients get it.
+    pub(super) fn answer(self, service: &Service) -> ServiceError {
+        let message = self.to_string();
+        match self {
+            Self::Validation(_) | Self::NoJob(_) | Self::PageToken => {
+                service.validation_error(message)
+            }
+            Self::JobExists(_) => service.error("ResourceInUse", message),
+            Self::Unavailable(_) => {
+                ServiceError::new("ServiceUnavailable", message).with_status(503)
+            }
+            Self::Internal(error) => {
+                tracing::error!(error = &*error, "a call of SageMaker failed");
+                ServiceError::internal()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::BadPageToken(_) => Self::PageToken,
+            error if error.is_transient() => Self::Unavailable(error.to_string()),
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<JobsError> for Error {
+    fn from(error: JobsError) -> Self {
+        match error {
+            JobsError::NotFound { name, .. } => Self::NoJob(name),
+            JobsError::Refused(Refused::Illegal { state, event }) => {
+                Self::Validation(format!("The job can't be {event} in state {state}"))
+            }
+            JobsError::Closed => Self::Unavailable(error.to_string()),
+            JobsError::Store(error) => error.into(),
+            error => Self::Internal(error.into()),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a transform job is checked for when it is created, beyond what the API's model says. Each
+//! check has one clear message.
+
+use bessemer_domain::nearest_names;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Settings that a job's or a model's `Environment` may hold.
+const SETTINGS: [&str; 9] = [
+    "BESSEMER_CSV_HEADER",
+    "BESSEMER_FEATURES",
+    "BESSEMER_JOIN",
+    "BESSEMER_MAX_REJECTS",
+    "BESSEMER_NULLS",
+    "BESSEMER_OUTPUT_FORMAT",
+    "BESSEMER_OUTPUT_PREFIX",
+    "BESSEMER_OUTPUT_SCHEMA",
+    "BESSEMER_REJECTED",
+];
+
+/// Megabytes that all calls under way may hold together.
+const MOST_MEGABYTES: u64 = 100;
+
+/// The parts of a `CreateTransformJob` that are looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Checked {
+    max_concurrent_transforms: Option<u64>,
+    #[serde(rename = "MaxPayloadInMB")]
+    max_payload_in_mb: Option<u64>,
+    #[serde(default)]
+    environment: serde_json::Map<String, Value>,
+    transform_input: TransformInput,
+    transform_output: TransformOutput,
+    data_capture_config: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransformInput {
+    data_source: DataSource,
+    split_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DataSource {
+    s3_data_source: S3DataSource,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct S3DataSource {
+    s3_data_type: String,
+    s3_uri: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransformOutput {
+    s3_output_path: String,
+}
+
+/// Says what is wrong with a job.
+pub(super) fn check(job: &Checked) -> Result<(), String> {
+    check_supported(job)?;
+    check_uri("S3Uri", &job.transform_input.data_source.s3_data_source.s3_uri)?;
+    check_uri("S3OutputPath", &job.transform_output.s3_output_path)?;
+    check_payloads(job)?;
+    check_settings(&job.environment)
+}
+
+fn check_supported(job: &Checked) -> Result<(), String> {
+    let lacking = |what: &str| Err(format!("{what} is not supported by Bessemer"));
+    match job.transform_input.data_source.s3_data_source.s3_data_type.as_str() {
+        "S3Prefix" | "ManifestFile" => {}
+        other => return lacking(&format!("S3DataType {other}")),
+    }
+    match job.transform_input.split_type.as_deref() {
+        None | Some("None" | "Line") => {}
+        Some(other) => return lacking(&format!("SplitType {other}")),
+    }
+    if job.data_capture_config.is_some() { lacking("DataCaptureConfig") } else { Ok(()) }
+}
+
+fn check_uri(member: &str, uri: &str) -> Result<(), String> {
+    let bucket = uri.strip_prefix("s3://").and_then(|rest| rest.split('/').next());
+    match bucket {
+        Some(bucket) if !bucket.is_empty() => Ok(()),
+        _ => Err(format!("{member} must be an s3:// URI, it is '{uri}'")),
+    }
+}
+
+fn check_payloads(job: &Checked) -> Result<(), String> {
+    let concurrent = job.max_concurrent_transforms.unwrap_or(1).max(1);
+    let payload = job.max_payload_in_mb.unwrap_or(6);
+    if payload.saturating_mul(concurrent) <= MOST_MEGABYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "MaxPayloadInMB ({payload}) times MaxConcurrentTransforms ({concurrent}) must not exceed \
+         {MOST_MEGABYTES} MB"
+    ))
+}
+
+/// That every `BESSEMER_*` is one of ours: a misspelt one would be left out in silence.
+pub(super) fn check_settings(environment: &serde_json::Map<String, Value>) -> Result<(), String> {
+    let ours = environment.keys().filter(|name| name.starts_with("BESSEMER_"));
+    for name in ours {
+        if !SETTINGS.contains(&name.as_str()) {
+            let near = nearest_names(name, SETTINGS, 3);
+            let known = if near.is_empty() { SETTINGS.join(", ") } else { near.join(", ") };
+            return Err(format!("Environment has no setting {name}; there is {known}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(change: impl FnOnce(&mut Value)) -> Result<(), String> {
+        let mut job = json!({
+            "TransformInput": {
+                "DataSource": { "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": "s3://b/in" } },
+            },
+            "TransformOutput": { "S3OutputPath": "s3://b/out" },
+        });
+        change(&mut job);
+        check(&serde_json::from_value(job).unwrap())
+    }
+
+    #[test]
+    fn what_can_be_run_passes() {
+        assert_eq!(checked(|_| {}), Ok(()));
+        assert_eq!(
+            checked(|job| {
+                job["MaxPayloadInMB"] = json!(50);
+                job["MaxConcurrentTransforms"] = json!(2);
+                job["Environment"] = json!({ "BESSEMER_MAX_REJECTS": "1%", "OTHER": "x" });
+            }),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_run_is_refused_by_name() {
+        let source = |job: &mut Value, name: &str, value: &str| {
+            job["TransformInput"]["DataSource"]["S3DataSource"][name] = json!(value);
+        };
+        let refused = [
+            (
+                checked(|job| source(job, "S3DataType", "AugmentedManifestFile")),
+                "AugmentedManifestFile",
+            ),
+            (checked(|job| source(job, "S3Uri", "https://b/in")), "s3://"),
+            (
+                checked(|job| job["TransformInput"]["SplitType"] = json!("RecordIO")),
+                "SplitType RecordIO",
+            ),
+            (checked(|job| job["DataCaptureConfig"] = json!({})), "DataCaptureConfig"),
+            (checked(|job| job["MaxPayloadInMB"] = json!(101)), "must not exceed 100"),
+            (
+                checked(|job| job["Environment"] = json!({ "BESSEMER_MAX_REJECT": "1" })),
+                "there is BESSEMER_MAX_REJECTS",
+            ),
+        ];
+        for (result, words) in refused {
+            let message = result.unwrap_err();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `CreateTransformJob`.
+
+use bessemer_domain::{JobKind, Limits, RetryPolicy};
+use bessemer_jobs::JobsError;
+use bessemer_store::NewJob;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{error::Error, models, tags::WireTag},
+    checks::{self, Checked},
+    instance,
+    request::TransformRequest,
+};
+use crate::{caller::Caller, platform::Platform};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateTransformJob {
+    transform_job_name: String,
+    model_name: String,
+    transform_resources: TransformResources,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransformResources {
+    instance_type: String,
+    instance_count: u64,
+}
+
+pub(crate) async fn create(
+    platform: &Platform,
+    caller: &Caller,
+    input: &Value,
+) -> Result<Value, Error> {
+    let internal = |error: serde_json::Error| Error::Internal(error.into());
+    let request = CreateTransformJob::deserialize(input).map_err(internal)?;
+    checks::check(&Checked::deserialize(input).map_err(internal)?).map_err(Error::Validation)?;
+    let model = models::find(platform, caller, &request.model_name).await?;
+    let arn = caller.arn("sagemaker", &format!("transform-job/{}", request.transform_job_name));
+    let resources = instance::resources(&request.transform_resources.instance_type);
+    let mut document = input.clone();
+    document.as_object_mut().and_then(|members| members.remove("Tags"));
+    let kept = TransformRequest { job: document, model: Value::Object(models::document(&model)?) };
+    let job = NewJob {
+        kind: JobKind::Transform,
+        name: request.transform_job_name,
+        arn: arn.clone(),
+        request: serde_json::to_string(&kept).map_err(internal)?,
+        tags: request.tags.into_iter().map(Into::into).collect(),
+        priority: 0,
+        share: String::new(),
+        cores: resources.cores,
+        memory: resources.memory,
+        note: one_machine(request.transform_resources.instance_count),
+        policy: RetryPolicy::default(),
+        limits: Limits { grace_millis: 30_000, ..Limits::default() },
+    };
+    match platform.jobs.submit(job).await {
+        Ok(_) => Ok(json!({ "TransformJobArn": arn })),
+        Err(JobsError::AlreadyExists { .. }) => Err(Error::JobExists(arn)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn one_machine(instances: u64) -> Option<String> {
+    (instances > 1).then(|| format!("its {instances} instances are one process on this machine"))
+}

@@ -3,7 +3,10 @@
 mod commands;
 mod failure;
 mod options;
+mod remote;
 mod report;
+mod runners;
+mod sts_front;
 mod wiring;
 
 fn main() -> std::process::ExitCode {

@@ -1,10 +1,16 @@
 //! The commands, one file a verb.
 
+mod attempt;
 mod completion;
 mod demo;
+mod env;
+mod exec;
+mod jobs;
+mod keys;
 mod rejects;
 mod replay;
 mod runtime;
+mod serve;
 mod transform;
 
 use bessemer_domain::ExitCode;
@@ -24,16 +30,32 @@ struct Cli {
 enum Command {
     Transform(Box<transform::Transform>),
     Rejects(Box<rejects::Rejects>),
+    Serve(serve::Serve),
+    Env(env::Env),
+    Exec(exec::Exec),
+    Keys(keys::Keys),
+    Jobs(jobs::Jobs),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
     Completion(completion::Completion),
+    #[command(name = ATTEMPT, hide = true)]
+    Attempt(attempt::Attempt),
 }
+
+/// The hidden verb of the child processes of jobs.
+pub(crate) const ATTEMPT: &str = "__attempt";
 
 /// Runs the command line.
 pub(crate) fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
         Command::Transform(command) => command.run(),
         Command::Rejects(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Env(command) => command.run(),
+        Command::Exec(command) => command.run(),
+        Command::Keys(command) => command.run(),
+        Command::Jobs(command) => command.run(),
+        Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),
         Command::Completion(command) => Ok(command.run()),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bessemer_domain::ExitCode;
-use bessemer_objects::{InputOptions, Location, Objects};
-use bessemer_transform::{Folder, Job, Mode, Status, run};
+use bessemer_objects::{Input, InputOptions, Location, Objects};
+use bessemer_transform::{
+    Controls, Folder, Job, Mode, Settings, Status, Summary, model::Model, run,
+};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,7 +15,7 @@ use crate::{
     failure::Failure,
     options::{EngineOptions, ModelOptions},
     report::{self, Report, ReportOptions},
-    wiring::{self, signals},
+    wiring::{self, LoadedModel, signals},
 };
 
 /// Run a model over files: Parquet to Parquet, JSON Lines, CSV
@@ -49,6 +51,24 @@ pub(crate) struct Transform {
 
 impl Transform {
     pub(super) fn run(mut self) -> Result<ExitCode, Failure> {
+        let prepared = self.prepare()?;
+        let report = Report::start(&self.report, &prepared.inputs, &self.output);
+        let controls = report.controls();
+        signals::stop_on_signal(&controls.stop)?;
+        match prepared.run(&self, &controls) {
+            Ok((summary, model)) => {
+                report.finish(&summary, model.as_ref())?;
+                Ok(report::exit_code(summary.status))
+            }
+            Err(error) => {
+                report.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Checks everything, loads the model and takes the output.
+    pub(super) fn prepare(&mut self) -> Result<Prepared, Failure> {
         self.make_absolute();
         // What is wrong with the command line is said before anything is touched.
         self.engine.settings()?;
@@ -65,34 +85,7 @@ impl Transform {
             _ => Mode::New,
         };
         let folder = Folder::open(&output, mode, &objects)?;
-        let report = Report::start(&self.report, &inputs, &self.output);
-        let controls = report.controls();
-        signals::stop_on_signal(&controls.stop)?;
-        let job = Job {
-            inputs,
-            folder,
-            model: Arc::clone(&loaded.model),
-            identity: self.identity(&loaded.identity),
-            request: serde_json::to_value(&self).unwrap_or_default(),
-            settings,
-            picked: None,
-        };
-        let result = run(job, &objects, &controls);
-        let mut summary = match result {
-            Ok(summary) => summary,
-            Err(error) => {
-                report.clear();
-                return Err(error.into());
-            }
-        };
-        let allowed = self.engine.allowed_rejects(summary.rows)?;
-        if summary.status == Status::Succeeded
-            && (summary.rejected > allowed || !summary.failed.is_empty())
-        {
-            summary.status = Status::Rejected;
-        }
-        report.finish(&summary, loaded.model.as_ref())?;
-        Ok(report::exit_code(summary.status))
+        Ok(Prepared { objects, inputs, settings, loaded, folder })
     }
 
     /// Makes every path independent of the working folder, for a later replay.
@@ -133,5 +126,41 @@ impl Transform {
             "output_prefix": engine.output_prefix,
             "output_schema": engine.output_schema,
         })
+    }
+}
+
+/// A run that can begin.
+pub(super) struct Prepared {
+    objects: Objects,
+    inputs: Vec<Input>,
+    settings: Settings,
+    loaded: LoadedModel,
+    folder: Folder,
+}
+
+impl Prepared {
+    /// Runs to the end. The summary's status says, too, whether more was rejected than is allowed.
+    pub(super) fn run(
+        self,
+        transform: &Transform,
+        controls: &Controls,
+    ) -> Result<(Summary, Arc<dyn Model>), Failure> {
+        let job = Job {
+            inputs: self.inputs,
+            folder: self.folder,
+            model: Arc::clone(&self.loaded.model),
+            identity: transform.identity(&self.loaded.identity),
+            request: serde_json::to_value(transform).unwrap_or_default(),
+            settings: self.settings,
+            picked: None,
+        };
+        let mut summary = run(job, &self.objects, controls)?;
+        let allowed = transform.engine.allowed_rejects(summary.rows)?;
+        if summary.status == Status::Succeeded
+            && (summary.rejected > allowed || !summary.failed.is_empty())
+        {
+            summary.status = Status::Rejected;
+        }
+        Ok((summary, self.loaded.model))
     }
 }

@@ -55,6 +55,10 @@ pub(crate) struct ModelOptions {
     /// Send gzip bodies to a server
     #[arg(long)]
     pub(crate) gzip_bodies: bool,
+    /// Refuse models that run code of their own
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) native_only: bool,
     /// XGBoost and LightGBM: margins in place of probabilities and values
     #[arg(long)]
     pub(crate) raw_score: bool,

@@ -95,6 +95,12 @@ fn open_found(
             };
             Ok(Arc::new(TreeModel::open(&path, trees).map_err(Failure::configuration)?))
         }
+        ModelFound::PythonHandler { script, .. } if options.native_only => {
+            let name = script.file_name().unwrap_or(script.as_os_str()).display();
+            Err(Failure::configuration(anyhow::anyhow!(
+                "the model runs its own code (`{name}`), which jobs of the server do not run yet"
+            )))
+        }
         ModelFound::PythonHandler { script, model_dir, requirements } => {
             let options = ModelOptions {
                 requirements: options.requirements.clone().or(requirements),

@@ -1,0 +1,22 @@
+//! `bessemer env`: the variables that point AWS clients to the server.
+
+use bessemer_domain::ExitCode;
+use clap::Args;
+
+use crate::{failure::Failure, report::print, wiring::data::DataOptions};
+
+/// Print the variables that point AWS clients to the server, for `eval "$(bessemer env)"`
+#[derive(Debug, Args)]
+pub(super) struct Env {
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+impl Env {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let access = self.data.access()?;
+        let lines = access.variables().into_iter();
+        print(&lines.map(|(name, value)| format!("export {name}='{value}'\n")).collect::<String>());
+        Ok(ExitCode::Ok)
+    }
+}

@@ -1,0 +1,159 @@
+//! `bessemer serve`: the server in the foreground.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
+use bessemer_compute::logs::LogFolder;
+use bessemer_domain::{Clock, ExitCode, JobKind, SystemClock};
+use bessemer_jobs::{Jobs, JobsOptions, Runners};
+use bessemer_objects::buckets::BucketDir;
+use bessemer_store::{Store, StoreError, StoreOptions};
+use clap::Args;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    failure::Failure,
+    runners::transform::TransformRunner,
+    wiring::data::{DataOptions, write_address},
+};
+
+/// Run the server: S3 and `SageMaker` on one port, for clients of AWS
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    data: DataOptions,
+    /// The address to listen at; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "BESSEMER_LISTEN", default_value = "127.0.0.1:1856")]
+    listen: SocketAddr,
+    /// Listen at an address that others can reach, though nothing is encrypted
+    #[arg(long)]
+    insecure_listen: bool,
+}
+
+/// How long attempts may go on when the server ends; those that run longer are taken over.
+const SHUTDOWN_GRACE_MILLIS: u64 = 1_000;
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        self.check_address()?;
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .with_target(false)
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(ExitCode::Internal, error))?;
+        let result = runtime.block_on(self.serve());
+        runtime.shutdown_background();
+        result
+    }
+
+    fn check_address(&self) -> Result<(), Failure> {
+        let is_loopback = match self.listen.ip() {
+            IpAddr::V4(address) => address.is_loopback(),
+            IpAddr::V6(address) => address.is_loopback(),
+        };
+        if is_loopback || self.insecure_listen {
+            return Ok(());
+        }
+        let why =
+            format!("`{}` can be reached from elsewhere, and nothing is encrypted", self.listen);
+        Err(Failure::usage(why)
+            .with_hint("listen at 127.0.0.1 behind a proxy with TLS, or say `--insecure-listen`"))
+    }
+
+    async fn serve(self) -> Result<ExitCode, Failure> {
+        let directory = self.data.directory();
+        let shutdown = shutdown().map_err(|error| Failure::new(ExitCode::Internal, error))?;
+        let store = Store::open(&StoreOptions::new(&directory)).await.map_err(not_opened)?;
+        let keys = Arc::new(KeyRing::of(&directory));
+        first_key(&keys, &directory)?;
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            let text = anyhow::anyhow!("listen at `{}`: {error}", self.listen);
+            Failure::new(ExitCode::Configuration, text).with_hint("choose another by `--listen`")
+        })?;
+        let platform = platform(&directory, store, keys)
+            .await
+            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+        let jobs = platform.jobs.clone();
+        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
+        let address = listener.local_addr().map_err(internal)?;
+        write_address(&directory, &address.to_string()).map_err(internal)?;
+        say(&format!("bessemer is ready at http://{address}"));
+        Server::new(platform, ServerOptions::default()).run(listener, shutdown).await;
+        jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
+        Ok(ExitCode::Ok)
+    }
+}
+
+/// Puts the managers together.
+async fn platform(directory: &Path, store: Store, keys: Arc<KeyRing>) -> anyhow::Result<Platform> {
+    let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
+    let logs = LogFolder::new(directory.join("logs"));
+    let runs = directory.join("runs");
+    std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
+    let runner = TransformRunner { runs, buckets: Arc::clone(&buckets), logs: logs.clone() };
+    let runners = Runners::new().with(JobKind::Transform, runner);
+    let options = JobsOptions::new(store.clone(), runners, rand::random());
+    let jobs = Jobs::start(options).await?;
+    Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
+}
+
+/// Makes the first access key and says how to use it.
+fn first_key(keys: &KeyRing, directory: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::new(ExitCode::Configuration, anyhow::Error::new(error));
+    if !keys.list().map_err(failed)?.is_empty() {
+        return Ok(());
+    }
+    let key = keys.create(false, SystemClock.now_millis()).map_err(failed)?;
+    say(&format!(
+        "made the access key {} in {}; `eval \"$(bessemer env --data-dir {})\"` sets it for AWS clients",
+        key.id,
+        directory.join("keys.json").display(),
+        directory.display(),
+    ));
+    Ok(())
+}
+
+/// Becomes true on SIGTERM or SIGINT.
+fn shutdown() -> std::io::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell.send_replace(true);
+        // A second one is from somebody who can't wait.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(ExitCode::Stopped as i32);
+    });
+    Ok(told)
+}
+
+fn not_opened(error: StoreError) -> Failure {
+    match error {
+        StoreError::InUse(_) => Failure::new(ExitCode::Configuration, error)
+            .with_hint("another server runs; stop it, or choose another `--data-dir`"),
+        error => Failure::new(ExitCode::Configuration, error),
+    }
+}
+
+/// Tells people; where stderr is closed nobody is there to be told.
+fn say(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}

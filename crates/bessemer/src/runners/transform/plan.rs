@@ -1,0 +1,254 @@
+//! From a `CreateTransformJob` to what the engine is asked. Pure.
+
+use bessemer_aws::TransformRequest;
+use serde_json::Value;
+
+use crate::options::EngineOptions;
+
+/// What a job comes to.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) input: Place,
+    pub(super) is_manifest: bool,
+    pub(super) output: Place,
+    /// Where the model's archive is.
+    pub(super) model: Place,
+    /// How the engine runs.
+    pub(super) engine: EngineOptions,
+    /// Rejected records fail their file, and it the job, as SageMaker has it. Else they are listed
+    /// apart.
+    pub(super) is_strict: bool,
+    /// Outputs are named `<input>.out`, as SageMaker names them. Else as the engine does.
+    pub(super) has_out_names: bool,
+}
+
+/// A key or a prefix of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) bucket: String,
+    pub(super) key: String,
+}
+
+impl Place {
+    /// Reads `s3://bucket/key`.
+    pub(super) fn parse(uri: &str) -> Result<Self, String> {
+        let rest = uri.strip_prefix("s3://").ok_or_else(|| format!("`{uri}` is no s3:// URI"))?;
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+
+    pub(super) fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+}
+
+impl Plan {
+    /// The plan, or why there can't be one.
+    pub(super) fn of(TransformRequest { job, model }: &TransformRequest) -> Result<Self, String> {
+        let container = container(model)?;
+        let environment =
+            Environment { job: &job["Environment"], model: &container["Environment"] };
+        refuse_scripts(&environment)?;
+        let source = &job["TransformInput"]["DataSource"]["S3DataSource"];
+        let output = text(&job["TransformOutput"]["S3OutputPath"]).unwrap_or_default();
+        let artifacts = text(&container["ModelDataUrl"])
+            .ok_or("the model has no ModelDataUrl: images are not run yet")?;
+        let engine = engine(job, &environment)?;
+        Ok(Self {
+            input: Place::parse(text(&source["S3Uri"]).unwrap_or_default())?,
+            is_manifest: source["S3DataType"] == "ManifestFile",
+            output: Place::parse(output)?,
+            model: Place::parse(artifacts)?,
+            is_strict: environment.get("BESSEMER_MAX_REJECTS").is_none(),
+            has_out_names: environment.get("BESSEMER_OUTPUT_FORMAT").is_none(),
+            engine,
+        })
+    }
+}
+
+/// A job's settings over its model's.
+struct Environment<'r> {
+    job: &'r Value,
+    model: &'r Value,
+}
+
+impl<'r> Environment<'r> {
+    fn get(&self, name: &str) -> Option<&'r str> {
+        text(&self.job[name]).or_else(|| text(&self.model[name]))
+    }
+
+    fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str()
+}
+
+fn container(model: &Value) -> Result<&Value, String> {
+    match (&model["PrimaryContainer"], model["Containers"].as_array().map(Vec::as_slice)) {
+        (container @ Value::Object(_), _) | (_, Some([container])) => Ok(container),
+        (_, Some(containers)) => Err(format!(
+            "the model is a pipeline of {} containers, which is not supported by Bessemer",
+            containers.len()
+        )),
+        _ => Err("the model has no container".to_owned()),
+    }
+}
+
+/// The user's own code is for the sandbox.
+fn refuse_scripts(environment: &Environment<'_>) -> Result<(), String> {
+    match environment.get("SAGEMAKER_PROGRAM") {
+        None | Some("") => Ok(()),
+        Some(program) => Err(format!(
+            "the model runs its own code (SAGEMAKER_PROGRAM `{program}`), which Bessemer does not run \
+             yet; models of ONNX, XGBoost and LightGBM without a program are"
+        )),
+    }
+}
+
+fn engine(job: &Value, environment: &Environment<'_>) -> Result<EngineOptions, String> {
+    let input_format = match text(&job["TransformInput"]["ContentType"]) {
+        None | Some("") => None,
+        Some(kind) => Some(format_of(kind).ok_or_else(|| no_such_type("ContentType", kind))?),
+    };
+    let accept = match text(&job["TransformOutput"]["Accept"]) {
+        None | Some("") => None,
+        Some(kind) => Some(format_of(kind).ok_or_else(|| no_such_type("Accept", kind))?),
+    };
+    let processing = &job["DataProcessing"];
+    let filter = |name: &str| text(&processing[name]).filter(|filter| *filter != "$");
+    let joins = text(&processing["JoinSource"]) == Some("Input");
+    // SageMaker's own form of a joined record, which CSV has anyway.
+    let is_csv = input_format.unwrap_or("csv") == "csv";
+    let output_filter = filter("OutputFilter").or((joins && !is_csv).then_some("$"));
+    let client = &job["ModelClientConfig"];
+    let megabytes = job["MaxPayloadInMB"].as_u64().filter(|megabytes| *megabytes > 0);
+    let number = |value: &Value| value.as_u64().filter(|number| *number > 0);
+    let header = || (input_format == Some("csv")).then(|| "no".to_owned());
+    let features = environment.get("BESSEMER_FEATURES").unwrap_or_default();
+    Ok(EngineOptions {
+        input_format: input_format.map(str::to_owned),
+        csv_header: environment.owned("BESSEMER_CSV_HEADER").or_else(header),
+        compression: (job["TransformInput"]["CompressionType"] == "Gzip")
+            .then(|| "gzip".to_owned()),
+        features: features
+            .split(',')
+            .map(str::trim)
+            .filter(|f| !f.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        nulls: environment.owned("BESSEMER_NULLS"),
+        input_filter: filter("InputFilter").map(str::to_owned),
+        output_format: environment.owned("BESSEMER_OUTPUT_FORMAT").or(accept.map(str::to_owned)),
+        join: environment
+            .owned("BESSEMER_JOIN")
+            .or_else(|| Some(if joins { "input" } else { "none" }.to_owned())),
+        rejected: environment.owned("BESSEMER_REJECTED"),
+        output_filter: output_filter.map(str::to_owned),
+        output_prefix: environment.owned("BESSEMER_OUTPUT_PREFIX"),
+        output_schema: environment.owned("BESSEMER_OUTPUT_SCHEMA"),
+        max_payload: megabytes.map(|megabytes| format!("{megabytes}MiB")),
+        max_concurrent: number(&job["MaxConcurrentTransforms"]).map(|number| number as usize),
+        retries: client["InvocationsMaxRetries"].as_u64().map(|retries| retries as u32),
+        timeout: client["InvocationsTimeoutInSeconds"].as_f64(),
+        max_rejects: environment.owned("BESSEMER_MAX_REJECTS"),
+        ..EngineOptions::default()
+    })
+}
+
+/// The engine's format of a media type.
+fn format_of(kind: &str) -> Option<&'static str> {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "text/csv" => Some("csv"),
+        "application/jsonlines"
+        | "application/x-jsonlines"
+        | "application/jsonl"
+        | "application/json" => Some("jsonl"),
+        "application/x-parquet" | "application/parquet" | "application/vnd.apache.parquet" => {
+            Some("parquet")
+        }
+        _ => None,
+    }
+}
+
+fn no_such_type(member: &str, kind: &str) -> String {
+    format!(
+        "{member} `{kind}` is not supported for models that Bessemer runs itself; text/csv, \
+         application/jsonlines, application/json and application/x-parquet are"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request() -> TransformRequest {
+        TransformRequest {
+            job: json!({
+                "TransformInput": {
+                    "DataSource": { "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": "s3://b/in/" } },
+                    "ContentType": "text/csv",
+                },
+                "TransformOutput": { "S3OutputPath": "s3://b/out" },
+            }),
+            model: json!({
+                "PrimaryContainer": { "ModelDataUrl": "s3://m/model.tar.gz", "Environment": {} },
+            }),
+        }
+    }
+
+    #[test]
+    fn a_plain_job_is_strict_and_has_no_header() {
+        let plan = Plan::of(&request()).unwrap();
+        assert!(plan.is_strict && plan.has_out_names && !plan.is_manifest);
+        assert_eq!(plan.input, Place { bucket: "b".into(), key: "in/".into() });
+        let engine = plan.engine;
+        assert_eq!(engine.csv_header.as_deref(), Some("no"));
+        assert_eq!((engine.join.as_deref(), engine.output_filter), (Some("none"), None));
+    }
+
+    #[test]
+    fn settings_of_the_job_go_before_those_of_the_model() {
+        let mut request = request();
+        request.model["PrimaryContainer"]["Environment"] =
+            json!({ "BESSEMER_MAX_REJECTS": "5", "BESSEMER_OUTPUT_FORMAT": "parquet" });
+        request.job["Environment"] = json!({ "BESSEMER_MAX_REJECTS": "1%" });
+        let plan = Plan::of(&request).unwrap();
+        assert!(!plan.is_strict && !plan.has_out_names);
+        assert_eq!(plan.engine.max_rejects.as_deref(), Some("1%"));
+        assert_eq!(plan.engine.output_format.as_deref(), Some("parquet"));
+    }
+
+    #[test]
+    fn joined_json_has_sagemakers_form() {
+        let mut request = request();
+        request.job["DataProcessing"] = json!({ "JoinSource": "Input" });
+        assert_eq!(Plan::of(&request).unwrap().engine.output_filter, None);
+        request.job["TransformInput"]["ContentType"] = json!("application/jsonlines");
+        let engine = Plan::of(&request).unwrap().engine;
+        assert_eq!(engine.output_filter.as_deref(), Some("$"));
+        assert_eq!(engine.join.as_deref(), Some("input"));
+    }
+
+    #[test]
+    fn what_is_not_run_is_said() {
+        let refused = |change: &dyn Fn(&mut TransformRequest)| {
+            let mut request = request();
+            change(&mut request);
+            Plan::of(&request).unwrap_err()
+        };
+        let script = refused(&|request| {
+            request.model["PrimaryContainer"]["Environment"]["SAGEMAKER_PROGRAM"] = json!("a.py");
+        });
+        assert!(script.contains("`a.py`"), "{script}");
+        let kind = refused(&|request| request.job["TransformInput"]["ContentType"] = json!("x/y"));
+        assert!(kind.contains("`x/y`"), "{kind}");
+        let two = refused(&|request| request.model = json!({ "Containers": [{}, {}] }));
+        assert!(two.contains("2 containers"), "{two}");
+    }
+}

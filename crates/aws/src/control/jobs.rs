@@ -83,10 +83,9 @@ pub(super) async fn list(platform: &Platform, input: List) -> Result<Value, Serv
 
 pub(super) async fn describe(platform: &Platform, which: Which) -> Result<Value, ServiceError> {
     let job = find(platform, &which).await?;
-    let failed = |error| failed(&error);
-    let documents = platform.jobs.documents(&job).await.map_err(failed)?;
-    let attempts = platform.jobs.attempts(&job).await.map_err(failed)?;
-    let history = platform.jobs.history(&job).await.map_err(failed)?;
+    let documents = platform.jobs.documents(&job).await.map_err(|error| failed(&error))?;
+    let attempts = platform.jobs.attempts(&job).await.map_err(|error| failed(&error))?;
+    let history = platform.jobs.history(&job).await.map_err(|error| failed(&error))?;
     let mut answer = shown(&job);
     let document = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     answer["request"] = document(&documents.request);

@@ -220,7 +220,7 @@ pub(crate) fn unsupported(service: &str, operation: &str) -> ServiceError {
     ServiceError::new("NotImplemented", message).with_status(501)
 }
 
-fn request_wire<'r>(request: &'r Request<Incoming>) -> Wire<'r> {
+fn request_wire(request: &Request<Incoming>) -> Wire<'_> {
     Wire {
         method: request.method(),
         path: request.uri().path(),

@@ -33,8 +33,8 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             connections: 1024,
-            header_timeout: Duration::from_secs(60),
-            body_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_mins(1),
+            body_timeout: Duration::from_mins(1),
             body_limit: 8 << 20,
             shutdown_grace: Duration::from_secs(5),
         }

@@ -14,7 +14,6 @@ pub(super) fn resources(kind: &str) -> Resources {
         [b'c', ..] => 16,
         [b'r', ..] => 64,
         [b'p', ..] => 122,
-        [b't', b'r', b'n', ..] => 32,
         _ => 32,
     };
     Resources { cores, memory: u64::from(cores) * eighths * (1 << 30) / 8 }

@@ -18,6 +18,6 @@ tidy:
 demo:
     cargo run --release -- demo
 
-# Measure against other tools.
+# Measure against other tools: `just bench trees`, `just bench transform`.
 bench *arguments:
-    cargo xtask bench transform {{ arguments }}
+    cargo xtask bench {{ arguments }}

@@ -1,6 +1,8 @@
 """Makes the benchmark's data and models in a folder, once; a second call finds them there.
 
     python data.py FOLDER --rows 2000000
+
+Fewer than a million rows are for trying the benchmark out.
 """
 
 import argparse
@@ -17,21 +19,21 @@ import pyarrow.parquet as pq
 
 FEATURES = [f"f{i}" for i in range(28)]
 FILES = 8
-CHUNK = 125_000  # rows made at once; a row's values depend on nothing but its chunk
+CHUNK = 125_000  # rows made at once and of a row group; a row's values depend on nothing but its chunk
 SEED = 20_240_229
 
 
-def chunk(index):
-    """Rows `index * CHUNK` and on, with two classes that depend on the features."""
+def chunk(index, size):
+    """Rows `index * size` and on, with two classes that depend on the features."""
     random = np.random.default_rng([SEED, index])
-    features = random.normal(size=(CHUNK, len(FEATURES))).astype(np.float32)
+    features = random.normal(size=(size, len(FEATURES))).astype(np.float32)
     features[:, 20:] = np.exp(features[:, 20:] / 2)
     signal = features[:, 0] * features[:, 1] + np.sin(features[:, 2] * 2) + features[:, 21] - 1
-    label = signal + random.normal(size=CHUNK) / 2 > 0
-    ids = np.arange(index * CHUNK, (index + 1) * CHUNK)
+    label = signal + random.normal(size=size) / 2 > 0
+    ids = np.arange(index * size, (index + 1) * size)
     days = np.datetime64(datetime.date(2024, 1, 1)) + ids % 366
     categories = np.array([f"category-{i:02}" for i in range(40)])
-    columns = {"id": ids, "category": categories[random.integers(0, 40, CHUNK)], "date": days}
+    columns = {"id": ids, "category": categories[random.integers(0, 40, size)], "date": days}
     columns |= {name: features[:, i] for i, name in enumerate(FEATURES)}
     return pa.table(columns), features, label
 
@@ -41,13 +43,14 @@ def write_rows(folder, rows):
     for name in ("eight", "one", "thousand", "many", "bad"):
         (folder / name).mkdir()
     options = {"use_dictionary": ["category"], "compression": "snappy"}
-    chunks = rows // CHUNK
+    size = min(CHUNK, rows // FILES)
+    chunks = rows // size
     bad = set(np.random.default_rng(SEED).choice(rows, 10, replace=False).tolist())
     one = eight = spoiled = None
     matrix = np.lib.format.open_memmap(folder / "matrix.npy", "w+", np.float32, (rows, len(FEATURES)))
     for index in range(chunks):
-        table, features, _ = chunk(index)
-        matrix[index * CHUNK : (index + 1) * CHUNK] = features
+        table, features, _ = chunk(index, size)
+        matrix[index * size : (index + 1) * size] = features
         if index * FILES % chunks < FILES:
             part = f"part-{index * FILES // chunks}.parquet"
             for writer in (eight, spoiled):
@@ -58,11 +61,11 @@ def write_rows(folder, rows):
         one = one or pq.ParquetWriter(folder / "one/rows.parquet", table.schema, **options)
         one.write_table(table)
         eight.write_table(table)
-        spoiled.write_table(spoil(table, [row - index * CHUNK for row in bad]))
+        spoiled.write_table(spoil(table, [row - index * size for row in bad]))
         if index == 0:
             pq.write_table(table.slice(0, 1_000), folder / "thousand/rows.parquet", **options)
-        for start in range(0, CHUNK, 100):
-            number = index * CHUNK // 100 + start // 100
+        for start in range(0, size, 100):
+            number = index * size // 100 + start // 100
             if number < 10_000:
                 small = table.slice(start, 100)
                 pq.write_table(small, folder / f"many/{number:05}.parquet", **options)
@@ -89,7 +92,7 @@ def train(folder):
     from sklearn.neural_network import MLPRegressor
 
     warnings.filterwarnings("ignore")  # of training that stops early
-    _, features, label = chunk(0)
+    _, features, label = chunk(0, CHUNK)
     kind = [("input", FloatTensorType([None, len(FEATURES)]))]
     booster = xgboost.XGBClassifier(
         n_estimators=200, max_depth=6, tree_method="hist", n_jobs=2, random_state=SEED
@@ -113,8 +116,9 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=2_000_000)
     arguments = parser.parse_args()
-    if arguments.rows % (CHUNK * FILES):
-        parser.error(f"--rows must be a multiple of {CHUNK * FILES:,}")
+    million = CHUNK * FILES
+    if arguments.rows % million and (arguments.rows > million or arguments.rows % 8_000):
+        parser.error(f"--rows must be a multiple of {million:,}, or a smaller one of 8,000")
     if arguments.folder.is_dir():
         return
     unfinished = arguments.folder.with_name(f"{arguments.folder.name}.unfinished-{os.getpid()}")

@@ -3,6 +3,7 @@
 import json
 import textwrap
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -233,3 +234,37 @@ def test_requirements(tmp_path):
     score(source, tmp_path, path, "--requirements", tmp_path / "requirements.txt", env=env)
     found = files.rows(tmp_path / "out/rows.jsonl")
     assert [row["prediction"] for row in found] == [1] * 10 + [2] * 10
+
+
+def test_records_that_lack_members(tmp_path):
+    """Whole records have no features to lack; `--features` names some."""
+    path = handler(
+        tmp_path,
+        """
+        def predict(batch: list[dict]) -> list:
+            return [float(row["x"] is None) for row in batch]
+        """,
+    )
+    (tmp_path / "rows.jsonl").write_text('{"x": 1, "y": 2}\n{"y": 2}\n{"x": null, "y": 2}\n')
+    source = tmp_path / "rows.jsonl"
+    score(source, tmp_path / "whole", path)
+    found = [row["prediction"] for row in files.rows(tmp_path / "whole/out/rows.jsonl")]
+    assert found == [0, 1, 1]
+    score(source, tmp_path / "named", path, "--features", "x", expect=cli.REJECTED)
+    assert [reject["row"] for reject in files.rejects(tmp_path / "named/out")] == [1]
+    score(source, tmp_path / "nan", path, "--features", "x", "--nulls", "nan")
+    found = [row["prediction"] for row in files.rows(tmp_path / "nan/out/rows.jsonl")]
+    assert found == [0, 1, 1]
+
+
+def test_a_record_above_the_limit(tmp_path):
+    """Handlers are given columns: a record counts as the bytes of its values."""
+    table = tables.numbered(50).drop_columns("poison")
+    text = ["x" * 3_000 if i == 21 else "y" for i in range(50)]
+    table = table.append_column("long", pa.array(text))
+    source = files.write(tmp_path / "rows.parquet", table, "parquet")
+    path = handler(tmp_path, PREDICTS["record_batch"])
+    score(source, tmp_path, path, "--max-payload", "2KB", expect=cli.REJECTED)
+    assert [(r["row"], r["error_class"]) for r in files.rejects(tmp_path / "out")] == [(21, "too_large")]
+    found = pq.read_table(tmp_path / "out/rows.parquet")["prediction"].to_pylist()
+    assert found == [None if i == 21 else i / 2 for i in range(50)]

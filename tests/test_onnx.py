@@ -145,3 +145,24 @@ def test_runtime_not_found(linear_model, tmp_path):
     result = cli.transform(source, tmp_path / "out", *arguments, expect=None, env=env)
     assert result.code in (cli.CONFIGURATION, cli.NOT_FOUND)
     assert "nowhere.so" in result.stderr
+
+
+def test_payload_limit(model_folder, tmp_path):
+    """A record of more bytes than a payload is a reject without a call, in process too."""
+    path = models.save_pipeline(model_folder / "limited.onnx")
+    table, _ = models.customers()
+    cities = table["city"].to_pylist()
+    cities[7] = "x" * 500
+    table = table.set_column(table.column_names.index("city"), "city", pa.array(cities))
+    source = files.write(tmp_path / "rows.parquet", table, "parquet")
+    arguments = [source, tmp_path / "out", "--model", path, "--max-payload", "400"]
+    result = cli.transform(*arguments, expect=cli.REJECTED)
+    (reject,) = files.rejects(tmp_path / "out")
+    assert (reject["row"], reject["error_class"], reject["attempts"]) == (7, "too_large", 0)
+    assert "--max-payload" in reject["message"]
+    calls, settings = result.summary["calls"], result.summary["settings"]
+    # Each record has two numbers of 4 bytes and more, and two texts.
+    assert calls["planned"] >= table.num_rows * 8 / 400 and calls["isolating"] == 0
+    assert settings["max_payload"] == 400
+    free = cli.transform(source, tmp_path / "free", "--model", path)
+    assert free.summary["rejected"] == 0 and free.summary["settings"]["max_payload"] is None

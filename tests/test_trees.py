@@ -77,7 +77,7 @@ def test_lightgbm(tmp_path):
 
 
 def test_text_rows(booster, tmp_path):
-    """JSON Lines: an absent member, a null and text in a feature's place."""
+    """JSON Lines: a null and text in a feature's place, and half a record."""
     path, model = booster
     (tmp_path / "rows.jsonl").write_text(
         '{"f0": 1, "f1": 2, "f2": 3, "f3": 4}\n'
@@ -87,3 +87,34 @@ def test_text_rows(booster, tmp_path):
     )
     cli.transform(tmp_path / "rows.jsonl", tmp_path / "out", "--model", path, expect=cli.REJECTED)
     assert [reject["row"] for reject in files.rejects(tmp_path / "out")] == [2, 3]
+
+
+SPARSE = '{"f0": 1, "f1": 2, "f2": 3, "f3": 4}\n{"f0": 1, "f2": 3, "f3": 4}\n{"f0": 1, "f1": null, "f2": 3, "f3": 4}\n'
+
+
+def test_a_record_that_lacks_a_feature(booster, tmp_path):
+    """An absent member is a reject, a null is a missing value; `--nulls nan` takes both as one."""
+    path, _ = booster
+    (tmp_path / "rows.jsonl").write_text(SPARSE)
+    arguments = [tmp_path / "rows.jsonl", tmp_path / "out", "--model", path]
+    result = cli.transform(*arguments, expect=cli.REJECTED)
+    (reject,) = files.rejects(tmp_path / "out")
+    assert (reject["row"], reject["error_class"], reject["attempts"]) == (1, "missing_feature", 0)
+    assert "`f1`" in reject["message"] and "`null`" in reject["message"]
+    assert "--nulls nan" in reject["message"]
+    assert result.summary["calls"]["isolating"] == 0
+    found = [row["prediction"] for row in files.rows(tmp_path / "out/rows.jsonl")]
+    cli.run("rejects", "replay", tmp_path / "out", "--nulls", "nan")
+    replayed = [row["prediction"] for row in files.rows(tmp_path / "out/rows.jsonl")]
+    assert found == [replayed[0], None, replayed[2]]
+    assert replayed[1] == replayed[2]
+
+
+def test_a_filtered_record_that_lacks_a_feature(booster, tmp_path):
+    path, _ = booster
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"x": {line}}}\n' for line in SPARSE.splitlines()))
+    arguments = [tmp_path / "rows.jsonl", tmp_path / "out", "--model", path, "--input-filter", "$.x"]
+    cli.transform(*arguments, expect=cli.REJECTED)
+    assert [reject["row"] for reject in files.rejects(tmp_path / "out")] == [1]
+    cli.transform(*arguments, "--nulls", "nan", "--overwrite")
+    assert not files.rejects(tmp_path / "out")

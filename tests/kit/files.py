@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+csv.field_size_limit(1 << 24)
+
 SUFFIX = {"parquet": "parquet", "jsonl": "jsonl", "csv": "csv", "csv-bare": "csv"}
 
 

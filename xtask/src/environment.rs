@@ -44,19 +44,20 @@ impl Environment {
 
     /// The shared library of its onnxruntime package.
     pub(crate) fn onnx_runtime(&self) -> Result<PathBuf> {
-        for version in read_folder(&self.folder.join("lib"))? {
-            let Ok(files) = read_folder(&version.join("site-packages/onnxruntime/capi")) else {
-                continue;
-            };
-            let found = files.into_iter().find(|file| {
-                file.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime."))
-            });
-            if let Some(library) = found {
-                return Ok(library);
-            }
-        }
-        anyhow::bail!("no libonnxruntime in `{}`", self.folder.display())
+        let files = read_folder(&self.package("onnxruntime")?.join("capi"))?;
+        let library = files.into_iter().find(|file| {
+            file.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime."))
+        });
+        library.with_context(|| format!("no libonnxruntime in `{}`", self.folder.display()))
+    }
+
+    /// The folder of one of its packages.
+    pub(crate) fn package(&self, name: &str) -> Result<PathBuf> {
+        let versions = read_folder(&self.folder.join("lib"))?;
+        let packages = versions.into_iter().map(|version| version.join("site-packages").join(name));
+        let found = packages.into_iter().find(|package| package.is_dir());
+        found.with_context(|| format!("no package `{name}` in `{}`", self.folder.display()))
     }
 
     /// Tells `command` about the environment, as the tests expect it.

@@ -1,6 +1,8 @@
-//! The project's own tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`,
+//! `cargo xtask aws-models`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to the terminal")]
 
+mod aws_models;
 mod bench;
 mod environment;
 mod test;
@@ -16,7 +18,9 @@ usage: cargo xtask TASK
 
   test [--rust-only | --e2e-only] [PYTEST ARGUMENT...]   run the tests
   tidy                                                   check crate edges, file sizes, docs
-  bench transform [OPTION...]                            measure against other tools (--help)
+  bench transform [OPTION...]                            measure the whole job against other tools
+  bench trees [OPTION...]                                measure the tree kernels against libraries
+  aws-models [--check] [BOTOCORE FOLDER]                 derive the compact models of AWS's APIs
   python [ARGUMENT...]                                   run the tests' Python";
 
 fn main() -> ExitCode {
@@ -36,6 +40,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
+        "aws-models" => aws_models::run(rest),
         "python" => environment::run_python(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

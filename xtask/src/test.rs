@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{environment::Environment, workspace};
+use crate::{aws_models, environment::Environment, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let only = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     let environment = Environment::prepare()?;
     if !e2e_only {
+        aws_models::check(&environment)?;
         let mut tests = workspace::cargo();
         tests.args(["test", "--workspace", "--quiet"]);
         environment.describe_to(&mut tests)?;

@@ -54,11 +54,7 @@ impl TransformError {
         match self {
             Self::Configuration { .. } | Self::Output { .. } => ExitCode::Configuration,
             Self::Objects(error) => error.exit_code(),
-            Self::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound => ExitCode::NotFound,
-                std::io::ErrorKind::PermissionDenied => ExitCode::Denied,
-                _ => ExitCode::Internal,
-            },
+            Self::Io { source, .. } => ExitCode::of_io(source, ExitCode::Internal),
             Self::Unreachable(_) => ExitCode::Unreachable,
             Self::Stopped => ExitCode::Stopped,
             Self::Internal(_) => ExitCode::Internal,

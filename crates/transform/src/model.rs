@@ -20,8 +20,8 @@ pub trait Model: Send + Sync {
     /// What the runtime asks of the engine's settings.
     fn limits(&self) -> Limits;
 
-    /// How many copies of the model there are, where it has copies.
-    fn copies(&self) -> Option<usize> {
+    /// How many copies of the model there are at this moment, where it has copies.
+    fn copies(&self) -> Option<Copies> {
         None
     }
 
@@ -29,6 +29,15 @@ pub trait Model: Send + Sync {
     /// The answer holds exactly one entry a record, in order: the engine checks the count and treats
     /// another as a failure.
     fn call(&self, records: &Records) -> Result<Answer, CallError>;
+}
+
+/// The copies of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copies {
+    /// Those that run or are being started.
+    pub there: usize,
+    /// Those of them that take calls.
+    pub ready: usize,
 }
 
 /// The form in which a model takes records.

@@ -107,7 +107,7 @@ pub fn run(job: Job, objects: &Objects, controls: &Controls) -> Result<Summary, 
     let shared = Arc::into_inner(shared)
         .ok_or_else(|| TransformError::Internal("a lane outlived the run".to_owned()))?;
     let setting = shared.caller.setting();
-    let max_payload = shared.max_payload();
+    let max_payload = shared.payload_limit().payload;
     let failed = shared.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let fatal = shared.fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
     shared.committer.finish()?;

@@ -29,7 +29,8 @@ pub struct Settings {
     pub output_format: Option<Format>,
     /// The input columns that the model reads, in its order.
     pub features: Option<Vec<String>>,
-    /// Whether a null in a floating-point feature is passed to the model as NaN.
+    /// Whether a null in a floating-point feature is passed to the model as NaN, and a feature that a
+    /// JSON record lacks counts as null.
     pub nulls_as_nan: bool,
     /// Put in front of the name of each output column.
     pub output_prefix: String,

@@ -54,6 +54,16 @@ pub(crate) struct Shared {
     pub(crate) fatal: Mutex<Option<TransformError>>,
 }
 
+/// How many bytes what a model is given may have: of text, with line ends; of columns, as
+/// `row_bytes` counts them. None is without a limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PayloadLimit {
+    /// Records are cut into payloads of at most so many.
+    pub(crate) payload: Option<u64>,
+    /// A record of more is rejected without a call.
+    pub(crate) record: Option<u64>,
+}
+
 /// How many lanes there are, and how many of them can't go on before the output columns are known.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
@@ -78,14 +88,19 @@ impl Shared {
         matches!(self.wants, Wants::Text(_))
     }
 
-    /// Bytes of a payload of text, at most.
-    pub(crate) fn max_payload(&self) -> u64 {
+    /// How large payloads and records may be.
+    pub(crate) fn payload_limit(&self) -> PayloadLimit {
         const DEFAULT: u64 = 6 << 20;
-        match (self.settings.max_payload, self.limits.max_payload) {
-            (Some(user), Some(model)) => user.min(model),
-            (Some(bytes), None) | (None, Some(bytes)) => bytes,
-            (None, None) => DEFAULT,
-        }
+        let fixed =
+            [self.settings.max_payload, self.limits.max_payload].into_iter().flatten().min();
+        let (payload, record) = match (fixed, &self.wants) {
+            (Some(bytes), _) => (Some(bytes), Some(bytes)),
+            (None, Wants::Text(_)) => (Some(DEFAULT), Some(DEFAULT)),
+            (None, Wants::Columns) => (Some(DEFAULT), None),
+            // In this process nothing is copied to be sent.
+            (None, Wants::Features(_)) => (None, None),
+        };
+        PayloadLimit { payload, record }
     }
 
     /// Waits until the model has answered a record and the output columns are known. If no lane can

@@ -68,7 +68,7 @@ impl Summary {
         entries: &[Entry],
         mut failed: Vec<FailedFile>,
         stats: &Stats,
-        (setting, max_payload): (Setting, u64),
+        (setting, max_payload): (Setting, Option<u64>),
         wall: Duration,
     ) {
         failed.sort_by(|a, b| a.file.cmp(&b.file));

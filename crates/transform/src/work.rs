@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc, time::Instant};
 
 use arrow::{
-    array::{Array, ArrayRef, UInt32Array, UInt32Builder},
+    array::{UInt32Array, UInt32Builder},
     compute::concat_batches,
     datatypes::SchemaRef,
     record_batch::RecordBatch,
@@ -12,12 +12,13 @@ use bessemer_domain::RejectClass;
 use serde_json::Value;
 
 use crate::{
-    call::{Caller, Halt, Outcome, RowFailure, cut},
+    call::{Caller, Halt, Outcome, RowFailure, cut, row_bytes},
     error::TransformError,
     input::{Binding, Chunk, Documents, Prepared, Source, internal, take_rows, write_document},
     model::{Answer, TextFormat, Wants},
     output::Answers,
     records::{Lines, LinesBuilder, Records},
+    shared::PayloadLimit,
     stats::Stats,
     text::to_columns::ColumnReader,
 };
@@ -84,7 +85,7 @@ pub(crate) struct Worker {
     pub(crate) answers: Arc<Answers>,
     /// Whether outputs are written as the documents that the model answers.
     pub(crate) raw_documents: bool,
-    pub(crate) max_payload: u64,
+    pub(crate) payload_limit: PayloadLimit,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -154,27 +155,25 @@ impl Worker {
     /// Cuts the prepared records into payloads; a record too large for one is a failure.
     fn payloads(&self, prepared: &mut Prepared) -> Vec<Range<usize>> {
         let rows = self.caller.setting().rows;
-        let lines = match &prepared.records {
-            Records::Lines(lines) => lines,
-            Records::Columns(batch) => {
-                let size = if self.wants == Wants::Columns { row_bytes(batch) } else { 0 };
-                let sizes = std::iter::repeat_n(size, batch.num_rows());
-                return cut(sizes, rows, self.max_payload);
-            }
+        let Some(most) = self.payload_limit.payload else {
+            return cut(std::iter::repeat_n(0, prepared.records.len()), rows, u64::MAX);
         };
-        let sizes = || lines.iter().map(|line| line.len() as u64 + 1);
-        let mut payloads = cut(sizes(), rows, self.max_payload);
+        let sizes: Vec<u64> = match &prepared.records {
+            Records::Lines(lines) => lines.iter().map(|line| line.len() as u64 + 1).collect(),
+            Records::Columns(batch) => row_bytes(batch),
+        };
+        let mut payloads = cut(sizes.iter().copied(), rows, most);
+        let Some(most) = self.payload_limit.record else { return payloads };
         payloads.retain(|payload| {
-            let size = lines.record(payload.start).len() as u64 + 1;
-            if payload.len() > 1 || size <= self.max_payload {
+            let size = sizes[payload.start];
+            if payload.len() > 1 || size <= most {
                 return true;
             }
             prepared.failures.push(RowFailure {
                 row: place(prepared.kept.as_ref(), payload.start),
                 class: RejectClass::TooLarge,
                 message: format!(
-                    "the record is {size} bytes, a payload at most {} (`--max-payload`)",
-                    self.max_payload
+                    "the record is {size} bytes, a payload at most {most} (`--max-payload`)"
                 ),
                 attempts: 0,
             });
@@ -256,12 +255,6 @@ impl Worker {
         };
         Ok(Outputs::Columns(scatter(batch, &places, rows, &schema)?))
     }
-}
-
-/// Bytes of a row in memory, on average.
-fn row_bytes(batch: &RecordBatch) -> u64 {
-    let bytes = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or_default();
-    batch.columns().iter().map(bytes).sum::<usize>() as u64 / batch.num_rows().max(1) as u64
 }
 
 struct Answered<'a> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::link::Link;
 
-/// The library whose arithmetic the answers follow.
+/// The library whose arithmetic the answers follow. ONNX models of `float` are brought to XGBoost's,
+/// those of `double` to LightGBM's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `float32` thresholds and sums; a row goes left if its value is less than the threshold.
@@ -58,7 +59,7 @@ pub(crate) enum Node {
 pub(crate) enum Test {
     /// Left if the value is below `threshold` (or equal to it, in LightGBM).
     Threshold { threshold: f64, missing: Missing, missing_left: bool },
-    /// Whether the value, cut to a whole number, is one of the categories.
+    /// Whether the value is one of the categories.
     Category { set: Arc<CategorySet>, members_left: bool, missing_left: bool },
 }
 
@@ -76,17 +77,35 @@ pub(crate) enum Missing {
 /// LightGBM takes a value this near to zero for zero.
 pub(crate) const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;
 
-/// A set of categories, one bit each.
+/// A set of categories.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct CategorySet {
-    pub(crate) bits: Vec<u32>,
+pub(crate) enum CategorySet {
+    /// Whole numbers, one bit each.
+    Bits(Vec<u32>),
+    /// Whole numbers far apart, in order.
+    Sparse(Vec<u32>),
+    /// Any numbers but `NaN`, as [`number_key`] writes them, in order.
+    Numbers(Vec<u64>),
+}
+
+/// The bits of `number`, the same for both zeros.
+pub(crate) fn number_key(number: f64) -> u64 {
+    (number + 0.0).to_bits()
 }
 
 impl CategorySet {
-    /// Whether `category` is in the set.
-    pub(crate) fn contains(&self, category: u32) -> bool {
-        let word = self.bits.get(category as usize / 32);
-        word.is_some_and(|word| word >> (category % 32) & 1 == 1)
+    /// Whether the category that `value` means is in the set.
+    pub(crate) fn contains(&self, value: f64, dialect: Dialect) -> bool {
+        match self {
+            Self::Bits(bits) => dialect.category(value).is_some_and(|category| {
+                let word = bits.get(category as usize / 32);
+                word.is_some_and(|word| word >> (category % 32) & 1 == 1)
+            }),
+            Self::Sparse(numbers) => dialect
+                .category(value)
+                .is_some_and(|category| numbers.binary_search(&category).is_ok()),
+            Self::Numbers(numbers) => numbers.binary_search(&number_key(value)).is_ok(),
+        }
     }
 }
 
@@ -111,6 +130,17 @@ impl Dialect {
 }
 
 impl Test {
+    /// How many numbers are listed as categories.
+    pub(crate) fn categories(&self) -> usize {
+        match self {
+            Self::Category { set, .. } => match &**set {
+                CategorySet::Bits(numbers) | CategorySet::Sparse(numbers) => numbers.len(),
+                CategorySet::Numbers(numbers) => numbers.len(),
+            },
+            Self::Threshold { .. } => 0,
+        }
+    }
+
     /// Whether a row with `value` goes left.
     pub(crate) fn is_left(&self, value: f64, dialect: Dialect) -> bool {
         match self {
@@ -129,8 +159,7 @@ impl Test {
                 if value.is_nan() {
                     return *missing_left;
                 }
-                let member = dialect.category(value).is_some_and(|number| set.contains(number));
-                member == *members_left
+                set.contains(value, dialect) == *members_left
             }
         }
     }

@@ -1,5 +1,6 @@
-//! Ensembles of decision trees: readers for the models that XGBoost and LightGBM write, and
-//! predictors that answer what those libraries answer, from columns, several times faster.
+//! Ensembles of decision trees: readers for the models that XGBoost and LightGBM write and for the
+//! trees in ONNX models, and predictors that answer what those libraries and ONNX Runtime answer, from
+//! columns, several times faster.
 //!
 //! A model file becomes an [`Ensemble`], checked node by node: whatever holds an `Ensemble` may
 //! trust its trees to be finite, acyclic and within the features. A `Predictor` is made from it once
@@ -10,8 +11,10 @@ mod document;
 mod ensemble;
 mod kernel;
 mod link;
+pub mod onnx;
 mod plan;
 mod predictor;
+pub mod protobuf;
 mod read;
 mod reference;
 #[cfg(test)]

@@ -27,7 +27,7 @@ enum AnyKernel {
 }
 
 /// A number that answers are written as.
-pub trait Score: Copy + Send + sealed::Sealed {
+pub trait Score: Copy + Send + sealed::Answers {
     /// From a `float64`.
     fn from_f64(value: f64) -> Self;
 }
@@ -45,9 +45,25 @@ impl Score for f64 {
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    use super::{Column, Predictor};
+
+    /// No generic function but one for each type, so that it is compiled in this crate, with this
+    /// crate's settings, and not in the caller's.
+    pub trait Answers: Sized {
+        fn answer(predictor: &Predictor, columns: &[Column<'_>], raw: bool, out: &mut [Self]);
+    }
+
+    impl Answers for f32 {
+        fn answer(predictor: &Predictor, columns: &[Column<'_>], raw: bool, out: &mut [Self]) {
+            predictor.answer(columns, raw, out);
+        }
+    }
+
+    impl Answers for f64 {
+        fn answer(predictor: &Predictor, columns: &[Column<'_>], raw: bool, out: &mut [Self]) {
+            predictor.answer(columns, raw, out);
+        }
+    }
 }
 
 impl Predictor {
@@ -81,6 +97,10 @@ impl Predictor {
     /// If there are not as many columns as features, if they differ in length, or if `out` has not
     /// the length of the answers.
     pub fn predict<T: Score>(&self, columns: &[Column<'_>], raw: bool, out: &mut [T]) {
+        T::answer(self, columns, raw, out);
+    }
+
+    fn answer<T: Score>(&self, columns: &[Column<'_>], raw: bool, out: &mut [T]) {
         let width = if raw { self.ensemble.groups() } else { self.ensemble.outputs() };
         let rows = self.check(columns, width, out.len());
         match &self.plan {

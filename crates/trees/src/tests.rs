@@ -46,7 +46,7 @@ impl Random {
         if self.chance(10) {
             let bits = (0..self.below(3)).map(|_| self.next() as u32).collect();
             return Test::Category {
-                set: Arc::new(CategorySet { bits }),
+                set: Arc::new(CategorySet::Bits(bits)),
                 members_left: !xgboost,
                 missing_left: xgboost && self.chance(50),
             };

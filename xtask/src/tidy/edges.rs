@@ -8,6 +8,7 @@ use crate::workspace;
 /// Each crate of ours with the crates of ours that it may use.
 const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-domain", &[]),
+    ("bessemer-aws-wire", &[]),
     ("bessemer-objects", &["bessemer-domain"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),

@@ -33,8 +33,8 @@ pub(crate) struct EngineOptions {
     /// The columns that the model reads, in its order
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', help_heading = "Input")]
     pub(crate) features: Vec<String>,
-    /// What a null in a floating-point feature is to a model that knows no null: reject or nan
-    /// [default: reject]
+    /// What a null in a floating-point feature is to a model that knows no null: reject or nan. With
+    /// nan, a feature that a JSON record lacks counts as null for every model [default: reject]
     #[arg(long, value_name = "WHAT", help_heading = "Input")]
     pub(crate) nulls: Option<String>,
     /// The part of a record that the model is given: a JSONPath, as in Batch Transform
@@ -61,7 +61,7 @@ pub(crate) struct EngineOptions {
     #[arg(long, value_name = "COLUMNS", help_heading = "Output")]
     pub(crate) output_schema: Option<String>,
 
-    /// Bytes of a payload, at most, such as 6MB
+    /// Bytes that a call gives the model, at most, such as 6MB; a larger record is rejected
     #[arg(long, value_name = "SIZE", help_heading = "Settings (found at run time unless given)")]
     pub(crate) max_payload: Option<String>,
     /// Calls at once, at most
@@ -70,7 +70,7 @@ pub(crate) struct EngineOptions {
     /// Rows of a call
     #[arg(long, value_name = "N", help_heading = "Settings (found at run time unless given)")]
     pub(crate) batch_rows: Option<usize>,
-    /// Copies of a served model or handler
+    /// Copies of a served model or handler, all from the start
     #[arg(long, value_name = "N", help_heading = "Settings (found at run time unless given)")]
     pub(crate) copies: Option<usize>,
     /// Memory to stay under; a quarter of it may be records in flight [default: 256MiB]

@@ -4,4 +4,4 @@ mod engine;
 mod model;
 
 pub(crate) use engine::{EngineOptions, cores};
-pub(crate) use model::{BatchStrategy, ModelOptions};
+pub(crate) use model::{BatchStrategy, ModelOptions, OnnxEngine};

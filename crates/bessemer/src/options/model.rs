@@ -37,6 +37,11 @@ pub(crate) struct ModelOptions {
     /// The ONNX Runtime library to use [default: found, see `bessemer runtime ls`]
     #[arg(long, value_name = "PATH", env = "BESSEMER_ONNXRUNTIME")]
     pub(crate) onnxruntime: Option<PathBuf>,
+    /// What scores ONNX models: Bessemer itself those of trees and ONNX Runtime the others, or ONNX
+    /// Runtime all
+    #[arg(long, value_name = "ENGINE", env = "BESSEMER_ONNX", default_value = "auto")]
+    #[serde(default)]
+    pub(crate) onnx: OnnxEngine,
     /// What a server or SageMaker handler is sent: application/jsonlines (default), text/csv,
     /// application/json, application/x-parquet, application/vnd.apache.arrow.stream or text/plain
     #[arg(long, value_name = "TYPE")]
@@ -50,10 +55,10 @@ pub(crate) struct ModelOptions {
     /// Send gzip bodies to a server
     #[arg(long)]
     pub(crate) gzip_bodies: bool,
-    /// Trees: margins in place of probabilities and values
+    /// XGBoost and LightGBM: margins in place of probabilities and values
     #[arg(long)]
     pub(crate) raw_score: bool,
-    /// Trees: the index of the leaf that each tree ends in
+    /// XGBoost and LightGBM: the index of the leaf that each tree ends in
     #[arg(long, conflicts_with = "raw_score")]
     pub(crate) leaf_index: bool,
 }
@@ -64,6 +69,15 @@ pub(crate) struct ModelOptions {
 pub(crate) enum BatchStrategy {
     Multi,
     Single,
+}
+
+/// What scores ONNX models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnnxEngine {
+    #[default]
+    Auto,
+    Runtime,
 }
 
 impl ModelOptions {

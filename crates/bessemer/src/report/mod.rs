@@ -85,7 +85,7 @@ impl Report {
         let mut figures = summary.to_json();
         figures["event"] = json!("summary");
         figures["peak_memory"] = json!(peak_memory());
-        figures["settings"]["copies"] = json!(model.copies());
+        figures["settings"]["copies"] = json!(model.copies().map(|copies| copies.there));
         figures["output"] = json!(self.output);
         figures["rejects"] = json!(format!("{}/_rejects", self.output.trim_end_matches('/')));
         let text = match (self.options.json, self.options.quiet) {

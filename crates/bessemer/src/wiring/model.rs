@@ -12,7 +12,7 @@ use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
     http::{self, HttpModel, HttpOptions, Target},
-    onnx::{OnnxModel, OnnxOptions},
+    onnx::{OnnxModel, OnnxOptions, open_model},
     python::{HandlerOptions, PythonModel},
     trees::{TreeModel, TreeOptions},
 };
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::Failure,
-    options::{BatchStrategy, EngineOptions, ModelOptions, cores},
+    options::{BatchStrategy, EngineOptions, ModelOptions, OnnxEngine, cores},
 };
 
 /// A model that is ready, and what tells it from another.
@@ -110,6 +110,11 @@ fn open_onnx(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<Arc<dyn Model>, Failure> {
+    if options.raw_score || options.leaf_index {
+        let what = if options.raw_score { "--raw-score" } else { "--leaf-index" };
+        return Err(Failure::usage(format!("`{what}` is not for ONNX models"))
+            .with_hint("give the model in XGBoost's or LightGBM's own format"));
+    }
     let mut onnx = OnnxOptions {
         threads: engine.max_concurrent.unwrap_or_else(cores),
         nulls_as_nan: engine.nulls_as_nan()?,
@@ -120,13 +125,16 @@ fn open_onnx(
     if let Some(python) = &options.python {
         onnx.python.clone_from(python);
     }
-    match OnnxModel::open(path, &onnx) {
-        Ok(model) => Ok(Arc::new(model)),
-        Err(error) => {
-            let (code, hint) = (error.exit_code(), error.hint());
-            Err(Failure { hint, ..Failure::new(code, error) })
+    let model = match options.onnx {
+        OnnxEngine::Auto => open_model(path, &onnx),
+        OnnxEngine::Runtime => {
+            OnnxModel::open(path, &onnx).map(|model| Arc::new(model) as Arc<dyn Model>)
         }
-    }
+    };
+    model.map_err(|error| {
+        let (code, hint) = (error.exit_code(), error.hint());
+        Failure { hint, ..Failure::new(code, error) }
+    })
 }
 
 fn open_handler(
@@ -196,11 +204,7 @@ fn cache_dir() -> PathBuf {
 /// The SHA-256 of a file; of a folder, its path.
 fn digest(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => ExitCode::NotFound,
-            std::io::ErrorKind::PermissionDenied => ExitCode::Denied,
-            _ => ExitCode::Internal,
-        };
+        let code = ExitCode::of_io(&error, ExitCode::Internal);
         Failure::new(code, anyhow::anyhow!("open the model `{}`: {error}", path.display()))
     };
     if path.is_dir() {

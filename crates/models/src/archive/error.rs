@@ -122,11 +122,7 @@ impl ArchiveError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Read { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => ExitCode::NotFound,
-                io::ErrorKind::PermissionDenied => ExitCode::Denied,
-                _ => ExitCode::Configuration,
-            },
+            Self::Read { source, .. } => ExitCode::of_io(source, ExitCode::Configuration),
             Self::Write { .. } => ExitCode::Internal,
             _ => ExitCode::Configuration,
         }

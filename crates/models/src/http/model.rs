@@ -11,7 +11,7 @@ use std::{
 use arrow::datatypes::Field;
 use bessemer_domain::{ByteSize, RejectClass};
 use bessemer_transform::{
-    model::{Answer, CallError, CallErrorKind, Limits, Model, Wants},
+    model::{Answer, CallError, CallErrorKind, Copies, Limits, Model, Wants},
     records::Records,
 };
 use bytes::Bytes;
@@ -31,6 +31,8 @@ use super::{
 
 /// Bytes of an answer, at most, and at least where memory is scarce.
 const ANSWER: (u64, u64) = (256 << 20, 16 << 20);
+/// Calls at once to begin with, unless copies are fixed or only one fits.
+const START: usize = 2;
 /// How often a call that never got through to a dying copy is handed to another one.
 const HANDOVERS: usize = 20;
 
@@ -48,7 +50,6 @@ pub struct HttpModel {
     reader: AnswerReader,
     /// Whether any call was answered so far.
     answered: AtomicBool,
-    copies: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -79,6 +80,11 @@ impl HttpModel {
             }
         };
         let settings = Settings::resolve(options, asked, copies.unwrap_or(1));
+        let start = match copies {
+            Some(copies) if options.copies.is_some() => copies,
+            Some(most) => most.min(START),
+            None => START,
+        };
         let accepts = options.accept.as_deref().and_then(ContentType::of_media_type);
         let default_accept = ContentType::of_media_type(options.content_type.default_accept());
         let accepts = accepts.or(default_accept).unwrap_or(ContentType::JsonLines);
@@ -90,10 +96,9 @@ impl HttpModel {
             gzip_bodies: options.gzip_bodies,
             timeout: options.timeout,
             settings,
-            limits: settings.limits(copies.unwrap_or(2)),
+            limits: settings.limits(start),
             reader: AnswerReader::new(accepts, settings.batch_strategy),
             answered: AtomicBool::new(false),
-            copies,
         })
     }
 
@@ -149,8 +154,11 @@ impl HttpModel {
 }
 
 impl Model for HttpModel {
-    fn copies(&self) -> Option<usize> {
-        self.copies
+    fn copies(&self) -> Option<Copies> {
+        match &self.server {
+            Server::Endpoint { .. } => None,
+            Server::Copies(pool) => Some(pool.copies()),
+        }
     }
 
     fn wants(&self) -> Wants {

@@ -162,7 +162,8 @@ fn execution_parameters(client: &Client, url: &Url) -> ExecutionParameters {
     }
 }
 
-/// Starts the copies: the first one and, once it shows how much memory it takes, the others.
+/// Starts the copies: all that the user asks for; else the first one, which shows how much memory
+/// each takes, and the others when calls need them. With them, how many there may be.
 pub(super) fn serve(
     client: &Arc<Client>,
     command: &str,
@@ -174,17 +175,21 @@ pub(super) fn serve(
         command: command.to_owned(),
         cause: error.to_string(),
     };
-    let mut pool =
+    let pool =
         Pool::start(to_run, Arc::clone(client), options.ping_timeout, log).map_err(failed)?;
     let asked = pool.first_base().map_or_else(ExecutionParameters::default, |base| {
         execution_parameters(client, &at(&base, "/execution-parameters"))
     });
-    let copies = options
-        .copies
-        .unwrap_or_else(|| copies_that_fit(pool.memory_of_one(), options.memory))
-        .min(options.max_concurrent.unwrap_or(usize::MAX))
-        .max(1);
-    pool.grow(copies);
+    let useful = |copies: usize| copies.min(options.max_concurrent.unwrap_or(usize::MAX)).max(1);
+    let copies = if let Some(copies) = options.copies {
+        let copies = useful(copies);
+        pool.grow(copies);
+        copies
+    } else {
+        let copies = useful(copies_that_fit(pool.memory_of_one(), options.memory));
+        pool.allow(copies, options.memory);
+        copies
+    };
     Ok((pool, asked, copies))
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt::Write, io, path::PathBuf};
 
 use bessemer_domain::{ExitCode, nearest_names};
+use bessemer_trees::ReadError;
 
 use super::runtime::RuntimeError;
 
@@ -27,6 +28,14 @@ pub enum OnnxError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The model is nothing but trees, which we score ourselves, and they make no sense.
+    #[error("load the trees of the model `{path}`")]
+    Trees {
+        /// The model.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: ReadError,
     },
     /// ONNX Runtime refused the model.
     #[error("load the model `{path}`: {message}")]
@@ -85,11 +94,7 @@ impl OnnxError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Read { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => ExitCode::NotFound,
-                io::ErrorKind::PermissionDenied => ExitCode::Denied,
-                _ => ExitCode::Configuration,
-            },
+            Self::Read { source, .. } => ExitCode::of_io(source, ExitCode::Configuration),
             Self::Runtime(error) => error.exit_code(),
             _ => ExitCode::Configuration,
         }

@@ -86,8 +86,15 @@ pub struct OnnxModel {
 impl OnnxModel {
     /// Opens the model at `path`, loading ONNX Runtime first if that has not been done.
     pub fn open(path: &Path, options: &OnnxOptions) -> Result<Self, OnnxError> {
-        let read_failed = |source| OnnxError::Read { path: path.to_owned(), source };
-        let bytes = fs::read(path).map_err(read_failed)?;
+        Self::of_bytes(path, read(path)?, options)
+    }
+
+    /// As [`OnnxModel::open`], with the content of the file.
+    pub(super) fn of_bytes(
+        path: &Path,
+        bytes: Vec<u8>,
+        options: &OnnxOptions,
+    ) -> Result<Self, OnnxError> {
         let file = ModelFile::read(&bytes, options.outputs.as_deref())
             .map_err(|error| model_file_error(path, error))?;
         let environment = runtime::load(options.library.as_deref(), &options.python)?;
@@ -214,13 +221,18 @@ impl Model for OnnxModel {
     }
 }
 
+/// The content of the model's file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, OnnxError> {
+    fs::read(path).map_err(|source| OnnxError::Read { path: path.to_owned(), source })
+}
+
 /// Rows a run for records of so many bytes: a power of two.
 fn run_rows(bytes_a_record: usize) -> usize {
     let rows = (RUN_BYTES / bytes_a_record.max(1)).clamp(FEWEST_RUN_ROWS, RUN_ROWS);
     if rows.is_power_of_two() { rows } else { rows.next_power_of_two() / 2 }
 }
 
-fn failed(class: RejectClass, message: String) -> CallError {
+pub(super) fn failed(class: RejectClass, message: String) -> CallError {
     CallError { kind: CallErrorKind::Records, class, message }
 }
 

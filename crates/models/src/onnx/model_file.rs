@@ -9,10 +9,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    error::list,
-    protobuf::{Field, Fields, ProtobufError, Value, put_bytes, put_integer},
-};
+use bessemer_trees::protobuf::{Field, Fields, ProtobufError, Value, put_bytes, put_integer};
+
+use super::error::list;
 
 /// A model as it is to be loaded.
 #[derive(Debug)]
@@ -69,16 +68,10 @@ impl ModelFile {
     /// Reads the model in `bytes`; keeps only the outputs in `wanted`, if it is given.
     pub(super) fn read(bytes: &[u8], wanted: Option<&[String]>) -> Result<Self, ModelFileError> {
         let mut graph_bytes = None;
-        let mut metadata = HashMap::new();
         for field in Fields::of(bytes) {
             let field = field?;
-            match field.number {
-                7 => graph_bytes = Some(field.bytes()?),
-                14 => {
-                    let (key, value) = entry(field.bytes()?)?;
-                    metadata.insert(key, value);
-                }
-                _ => {}
+            if field.number == 7 {
+                graph_bytes = Some(field.bytes()?);
             }
         }
         let graph = Graph::read(graph_bytes.ok_or(ModelFileError::NoGraph)?)?;
@@ -89,11 +82,23 @@ impl ModelFile {
             let graph = graph.with_outputs(&outputs, &zip_maps);
             with_graph(bytes, &graph)
         });
-        let feature_names = ["features", "feature_names"]
-            .into_iter()
-            .find_map(|key| serde_json::from_str(metadata.get(key)?).ok());
+        let feature_names = feature_names(bytes)?;
         Ok(Self { outputs, feature_names, external_data: graph.external_data, edited })
     }
+}
+
+/// The names of the features, if the metadata of the model in `bytes` records them.
+pub(super) fn feature_names(bytes: &[u8]) -> Result<Option<Vec<String>>, ProtobufError> {
+    let mut metadata = HashMap::new();
+    for field in Fields::of(bytes) {
+        let field = field?;
+        if field.number == 14 {
+            let (key, value) = entry(field.bytes()?)?;
+            metadata.insert(key, value);
+        }
+    }
+    let names = |key| serde_json::from_str(metadata.get(key)?).ok();
+    Ok(["features", "feature_names"].into_iter().find_map(names))
 }
 
 /// The model in `bytes` with another graph.

@@ -71,12 +71,7 @@ impl Outputs {
             // A tensor of unknown rank is told as one without dimensions.
             let width = shape.split_first().and_then(|(_, tail)| width(tail));
             let width = width.or(labels.as_ref().map(Vec::len));
-            let name = column_name(&name, outputs.len());
-            let name = if labels.is_none() { names.unique(&name) } else { name };
-            let labels = labels.map(|labels| {
-                let column = |label: &String| names.unique(&format!("{name}_{}", sanitized(label)));
-                labels.iter().map(column).collect()
-            });
+            let (name, labels) = names.of_output(&name, outputs.len(), labels.as_deref());
             outputs.push(Output { name, tensor, labels, width, buffer });
         }
         Ok(Self(outputs))
@@ -203,11 +198,25 @@ fn sanitized(name: &str) -> String {
     name.chars().map(|letter| if fine(letter) { letter } else { '_' }).collect()
 }
 
-/// Names given so far.
+/// Column names given so far.
 #[derive(Default)]
-struct Names(HashSet<String>);
+pub(super) struct Names(HashSet<String>);
 
 impl Names {
+    /// The names of the columns that output number `index` becomes: one, or one for each of `labels`.
+    pub(super) fn of_output(
+        &mut self,
+        output: &str,
+        index: usize,
+        labels: Option<&[String]>,
+    ) -> (String, Option<Vec<String>>) {
+        let name = column_name(output, index);
+        let Some(labels) = labels else { return (self.unique(&name), None) };
+        let column = |label: &String| self.unique(&format!("{name}_{}", sanitized(label)));
+        let columns = labels.iter().map(column).collect();
+        (name, Some(columns))
+    }
+
     fn unique(&mut self, name: &str) -> String {
         let mut unique = name.to_owned();
         let mut count = 1;

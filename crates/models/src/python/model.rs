@@ -11,7 +11,7 @@ use std::{
 use arrow::datatypes::Field;
 use bessemer_domain::RejectClass;
 use bessemer_transform::{
-    model::{Answer, CallError, CallErrorKind, Limits, Model, TextFormat, Wants},
+    model::{Answer, CallError, CallErrorKind, Copies, Limits, Model, TextFormat, Wants},
     records::{LinesBuilder, Records},
 };
 
@@ -41,14 +41,18 @@ const THREAD_VARIABLES: [&str; 5] = [
 pub struct PythonModel {
     pool: Pool,
     ready: Ready,
-    copies: usize,
+    /// Workers that there may be.
+    most: usize,
+    /// Whether the user fixed their number.
+    fixed: bool,
     timeout: Duration,
     /// The script's file name, for messages.
     script: String,
 }
 
 impl PythonModel {
-    /// Starts the first worker, which loads the handler, and settles how many there may be.
+    /// Starts the first worker, which loads the handler, and settles how many there may be: the
+    /// others are started when calls need them.
     pub fn open(options: &HandlerOptions) -> Result<Self, PythonError> {
         let recipe = recipe(options)?;
         let python = recipe.python.clone();
@@ -68,9 +72,11 @@ impl PythonModel {
             pool = pool.reset(environment_of(options, cores / copies));
             pool.start_first().map_err(told)?;
         }
-        pool.allow(copies);
+        let looks = options.copies.is_none() && options.memory.is_none();
+        pool.allow(copies, looks.then_some(ready.resident));
         let script = file_name(&options.script.to_string_lossy()).to_owned();
-        Ok(Self { pool, ready, copies, timeout: options.timeout, script })
+        let fixed = options.copies.is_some();
+        Ok(Self { pool, ready, most: copies, fixed, timeout: options.timeout, script })
     }
 
     fn answer(&self, frame: Frame, rows: usize) -> Result<Answer, CallError> {
@@ -128,8 +134,8 @@ impl PythonModel {
 }
 
 impl Model for PythonModel {
-    fn copies(&self) -> Option<usize> {
-        Some(self.copies)
+    fn copies(&self) -> Option<Copies> {
+        Some(self.pool.copies())
     }
 
     fn wants(&self) -> Wants {
@@ -151,8 +157,8 @@ impl Model for PythonModel {
             Takes::Records | Takes::Sagemaker => 1024,
         };
         Limits {
-            max_concurrent: Some(self.copies),
-            start_concurrent: None,
+            max_concurrent: Some(self.most),
+            start_concurrent: self.fixed.then_some(self.most),
             max_payload: None,
             max_rows: None,
             start_rows: Some(start_rows),

@@ -5,17 +5,22 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard},
 };
 
+use bessemer_transform::model::Copies;
+
 use super::{
     launcher::Launcher,
+    machine,
     messages::Ready,
     worker::{Recipe, StartError, Worker, bury},
 };
 
-/// Up to `copies` workers, started when they are needed.
+/// Up to `copies` workers, started when a call finds none idle and memory bears one more.
 #[derive(Debug)]
 pub(super) struct Pool {
     recipe: Recipe,
     launcher: Launcher,
+    /// Bytes that one more worker takes, if free memory is to be looked at before.
+    each: Option<u64>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -25,6 +30,8 @@ struct State {
     idle: Vec<Worker>,
     /// Workers there are or that are being started.
     alive: usize,
+    /// Those of them that are being started.
+    starting: usize,
     copies: usize,
     /// Workers ever started; the number of the last one.
     started: usize,
@@ -33,9 +40,9 @@ struct State {
 impl Pool {
     /// A pool that holds no worker yet and may hold one.
     pub(super) fn new(recipe: Recipe) -> io::Result<Self> {
-        let state = State { idle: Vec::new(), alive: 0, copies: 1, started: 0 };
+        let state = State { idle: Vec::new(), alive: 0, starting: 0, copies: 1, started: 0 };
         let launcher = Launcher::start()?;
-        Ok(Self { recipe, launcher, state: Mutex::new(state), freed: Condvar::new() })
+        Ok(Self { recipe, launcher, each: None, state: Mutex::new(state), freed: Condvar::new() })
     }
 
     /// Starts the first worker, which tells what the handler is.
@@ -55,8 +62,24 @@ impl Pool {
         self
     }
 
-    pub(super) fn allow(&self, copies: usize) {
+    /// Lets there be so many workers. With `each`, further ones are started only while that many
+    /// bytes are free.
+    pub(super) fn allow(&mut self, copies: usize, each: Option<u64>) {
+        self.each = each;
         self.lock().copies = copies;
+    }
+
+    /// The workers there are.
+    pub(super) fn copies(&self) -> Copies {
+        let state = self.lock();
+        Copies { there: state.alive, ready: state.alive - state.starting }
+    }
+
+    /// Whether one worker more may be started.
+    fn has_room(&self, state: &State) -> bool {
+        let bearable =
+            || self.each.zip(machine::free_memory()).is_none_or(|(each, free)| each <= free);
+        state.alive < state.copies && (state.alive == 0 || bearable())
     }
 
     /// A worker for one call: an idle one, else a new one, else the next that is given back.
@@ -70,12 +93,15 @@ impl Pool {
                 state.alive -= 1;
                 continue;
             }
-            if state.alive < state.copies {
+            if self.has_room(&state) {
                 state.alive += 1;
+                state.starting += 1;
                 state.started += 1;
                 let number = state.started;
                 drop(state);
-                match Worker::start(&self.recipe, &self.launcher, number) {
+                let worker = Worker::start(&self.recipe, &self.launcher, number);
+                self.lock().starting -= 1;
+                match worker {
                     Ok((worker, _)) => return Ok(worker),
                     Err(error) => state = self.do_without(error)?,
                 }

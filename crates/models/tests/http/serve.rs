@@ -10,7 +10,7 @@ use std::{
 
 use bessemer_domain::{ExitCode, RejectClass};
 use bessemer_models::http::{HttpModel, HttpOptions, Target};
-use bessemer_transform::model::{CallErrorKind, Model};
+use bessemer_transform::model::{CallErrorKind, Copies, Model};
 use tempfile::TempDir;
 
 use crate::support::{call, echoed, eventually, runs, script};
@@ -68,7 +68,7 @@ fn a_command_is_started_told_its_port_and_ended() {
     setup.options.max_payload = Some(2 << 20);
     setup.options.log = Some(setup.path("log"));
     let model = setup.open();
-    assert_eq!(model.copies(), Some(1));
+    assert_eq!(model.copies(), Some(Copies { there: 1, ready: 1 }));
     assert_eq!(model.limits().start_concurrent, Some(1));
     assert_eq!(call(&model, &["1", "2"]).unwrap(), ["2", "4"]);
 
@@ -111,13 +111,6 @@ fn calls_go_to_the_copy_with_the_fewest_in_flight() {
     setup.options.copies = Some(3);
     let model = setup.open();
     assert_eq!(model.limits().start_concurrent, Some(3));
-    let callers = |model: &HttpModel| {
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| call(model, &["1"]).unwrap());
-            }
-        });
-    };
     let servers = || {
         let mut pids: Vec<_> =
             echoed(&setup.path("echo")).iter().map(|call| call["pid"].as_u64().unwrap()).collect();
@@ -126,11 +119,11 @@ fn calls_go_to_the_copy_with_the_fewest_in_flight() {
         pids.len()
     };
     eventually("all copies take part", || {
-        callers(&model);
+        calls_at_once(&model, 3);
         servers() == 3
     });
     let before = echoed(&setup.path("echo")).len();
-    callers(&model);
+    calls_at_once(&model, 3);
     let mut last: Vec<_> =
         echoed(&setup.path("echo"))[before..].iter().map(|call| call["pid"].clone()).collect();
     last.sort_by_key(serde_json::Value::as_u64);
@@ -142,16 +135,46 @@ fn calls_go_to_the_copy_with_the_fewest_in_flight() {
 }
 
 #[test]
-fn copies_without_a_number_are_one_to_the_cores() {
-    let mut setup = Setup::new(&[]);
+fn copies_without_a_number_follow_the_calls() {
+    let mut setup = Setup::new(&[("SLOW", "0.05")]);
+    setup.options.copies = None;
+    let model = setup.open();
+    for _ in 0..3 {
+        call(&model, &["1"]).unwrap();
+    }
+    assert_eq!(model.copies(), Some(Copies { there: 1, ready: 1 }), "one call needs one copy");
+    let most = thread::available_parallelism().unwrap().get();
+    eventually("calls that share a copy get another", || {
+        calls_at_once(&model, 2);
+        model.copies().unwrap().ready == most.min(2)
+    });
+    calls_at_once(&model, 2);
+    assert_eq!(model.copies().unwrap().there, most.min(2), "no more copies than calls");
+    assert_eq!(setup.started().len(), most.min(2));
+}
+
+#[test]
+fn copies_without_a_number_stay_within_memory_and_calls_at_once() {
+    let mut setup = Setup::new(&[("SLOW", "0.05")]);
     setup.options.copies = None;
     setup.options.memory = Some(1 << 20);
-    assert_eq!(setup.open().copies(), Some(1), "a megabyte is room for one");
+    let in_a_megabyte = setup.open();
     setup.options.memory = None;
-    let cores = thread::available_parallelism().unwrap().get();
-    assert!((1..=cores).contains(&setup.open().copies().unwrap()));
     setup.options.max_concurrent = Some(1);
-    assert_eq!(setup.open().copies(), Some(1), "no more than calls at once");
+    let for_one_call = setup.open();
+    for model in [in_a_megabyte, for_one_call] {
+        assert_eq!(model.limits().start_concurrent, Some(1));
+        calls_at_once(&model, 3);
+        assert_eq!(model.copies(), Some(Copies { there: 1, ready: 1 }));
+    }
+}
+
+fn calls_at_once(model: &HttpModel, count: usize) {
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| call(model, &["1"]).unwrap());
+        }
+    });
 }
 
 #[test]
@@ -236,7 +259,7 @@ fn a_copy_that_no_longer_starts_is_given_up() {
 #[test]
 fn a_copy_that_hangs_is_replaced_and_one_that_is_slow_is_not() {
     let mut setup = Setup::new(&[("SINGLE_THREAD", "1")]);
-    setup.options.timeout = Duration::from_millis(300);
+    setup.options.timeout = Duration::from_secs(1);
     let model = setup.open();
     let error = call(&model, &["\"hang\""]).unwrap_err();
     assert_eq!((error.kind, error.class), (CallErrorKind::Transient, RejectClass::Timeout));
@@ -245,7 +268,7 @@ fn a_copy_that_hangs_is_replaced_and_one_that_is_slow_is_not() {
     assert_eq!(setup.started().len(), 2);
 
     let mut setup = Setup::new(&[]);
-    setup.options.timeout = Duration::from_millis(300);
+    setup.options.timeout = Duration::from_secs(1);
     let model = setup.open();
     let error = call(&model, &["\"hang\""]).unwrap_err();
     assert_eq!(error.class, RejectClass::Timeout);

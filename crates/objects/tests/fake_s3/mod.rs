@@ -234,7 +234,10 @@ impl State {
             let content = self.objects[from.split_once('/').unwrap().1].clone();
             self.objects.insert(key.to_owned(), content);
         } else if let Some(part) = query.get("partNumber") {
-            let upload = self.uploads.get_mut(&query["uploadId"]).unwrap();
+            // A part may still be on its way when its upload is aborted.
+            let Some(upload) = self.uploads.get_mut(&query["uploadId"]) else {
+                return Answer::error(404, "<Error><Code>NoSuchUpload</Code></Error>");
+            };
             upload.insert(part.parse().unwrap(), request.body.clone());
         } else {
             self.objects.insert(key.to_owned(), request.body.clone());

@@ -48,6 +48,7 @@ impl Plan {
                 position,
                 data_type: field.data_type().clone(),
                 nullable: true,
+                optional: true,
             })
             .collect();
         let schema = schema_of(&wanted);

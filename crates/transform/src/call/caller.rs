@@ -239,10 +239,12 @@ impl Caller {
                 }
             }
         };
-        if let Some(signal) = signal {
-            let mut tuner = self.tuner.lock().unwrap_or_else(PoisonError::into_inner);
+        let copies = self.model.copies().map(|copies| Signal::Copies { ready: copies.ready });
+        let mut tuner = self.tuner.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in [signal, copies].into_iter().flatten() {
             tuner.observe(signal, self.started.elapsed());
         }
+        drop(tuner);
         result
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Signal {
     Answered { rows: usize },
     /// The model was slow, busy or dead.
     Overload,
+    /// So many copies of the model take calls.
+    Copies { ready: usize },
     /// A payload of `rows` records was too large.
     TooLarge { rows: usize },
 }
@@ -57,6 +59,8 @@ pub(crate) struct Tuner {
     window_rows: usize,
     window_calls: usize,
     hold_until: Duration,
+    /// The most copies of the model that took calls so far.
+    copies: usize,
 }
 
 const WINDOW: Duration = Duration::from_millis(150);
@@ -80,6 +84,7 @@ impl Tuner {
             window_rows: 0,
             window_calls: 0,
             hold_until: Duration::ZERO,
+            copies: 1,
         }
     }
 
@@ -105,6 +110,11 @@ impl Tuner {
                 self.fruitless = 0;
                 self.restart_window(now);
             }
+            Signal::Copies { ready } if ready > self.copies => {
+                self.copies = ready;
+                self.forget(now);
+            }
+            Signal::Copies { .. } => {}
             Signal::TooLarge { rows } => {
                 let fits = (rows / 2).max(1);
                 self.bounds.max_rows = self.bounds.max_rows.min(fits);
@@ -113,6 +123,24 @@ impl Tuner {
                 self.restart_window(now);
             }
         }
+    }
+
+    /// What was found without a copy that has joined does not hold with it: more calls at once are
+    /// tried anew.
+    fn forget(&mut self, now: Duration) {
+        if let Some((old, _)) = self.before.take() {
+            self.go_back(old);
+        }
+        self.dimension = Dimension::Concurrent;
+        self.fruitless = 0;
+        self.restart_window(now);
+    }
+
+    fn go_back(&mut self, old: Setting) {
+        self.setting = Setting {
+            rows: old.rows.min(self.bounds.max_rows),
+            concurrent: old.concurrent.min(self.bounds.max_concurrent),
+        };
     }
 
     fn answered(&mut self, rows: usize, now: Duration) {
@@ -133,10 +161,7 @@ impl Tuner {
         match self.before.take() {
             Some((_, best)) if throughput >= best * WORTHWHILE => self.fruitless = 0,
             Some((old, _)) => {
-                self.setting = Setting {
-                    rows: old.rows.min(self.bounds.max_rows),
-                    concurrent: old.concurrent.min(self.bounds.max_concurrent),
-                };
+                self.go_back(old);
                 self.fruitless += 1;
                 self.dimension = self.dimension.other();
             }
@@ -217,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn copies_that_join_late_are_given_calls() {
+        let bounds = Bounds { max_rows: 8, max_concurrent: 16 };
+        let mut tuner = Tuner::new(Setting { rows: 8, concurrent: 2 }, bounds);
+        let with = |copies: usize| {
+            move |setting: Setting| 0.02 * setting.concurrent.div_ceil(copies) as f64
+        };
+        assert_eq!(settle(&mut tuner, with(2)).concurrent, 2);
+        assert_eq!(settle(&mut tuner, with(4)).concurrent, 2, "nothing says that there are more");
+        let now = Duration::ZERO;
+        tuner.observe(Signal::Copies { ready: 4 }, now);
+        assert_eq!(settle(&mut tuner, with(4)).concurrent, 4);
+        tuner.observe(Signal::Copies { ready: 2 }, now);
+        tuner.observe(Signal::Copies { ready: 4 }, now);
+        assert_eq!(settle(&mut tuner, with(8)).concurrent, 4, "one that came back is not new");
+    }
+
+    #[test]
     fn overload_halves_what_is_in_flight_and_too_large_is_for_good() {
         let bounds = Bounds { max_rows: 1024, max_concurrent: 8 };
         let mut tuner = Tuner::new(Setting { rows: 1024, concurrent: 8 }, bounds);
@@ -231,7 +273,7 @@ mod tests {
         #[test]
         fn settings_never_leave_their_bounds(
             max_rows in 1_usize..5000, max_concurrent in 1_usize..100,
-            signals in prop::collection::vec((0..4_u8, 1_usize..5000), 0..300)
+            signals in prop::collection::vec((0..5_u8, 1_usize..5000), 0..300)
         ) {
             let bounds = Bounds { max_rows, max_concurrent };
             let mut tuner = Tuner::new(Setting { rows: 64, concurrent: 2 }, bounds);
@@ -241,6 +283,7 @@ mod tests {
                 let signal = match kind {
                     0 => Signal::Overload,
                     1 => Signal::TooLarge { rows },
+                    2 => Signal::Copies { ready: rows },
                     _ => Signal::Answered { rows },
                 };
                 tuner.observe(signal, now);

@@ -136,7 +136,7 @@ impl FileWork {
             joined: joined_columns,
             answers: Arc::clone(&shared.answers),
             raw_documents,
-            max_payload: shared.max_payload(),
+            payload_limit: shared.payload_limit(),
             stats: Arc::clone(&shared.stats),
         };
         let route = if appends {

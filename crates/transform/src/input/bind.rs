@@ -89,16 +89,49 @@ pub(crate) fn bind_documents(
             .with_hint("use `--features` and `--join` in the place of filters"));
         }
     };
-    let names = settings.features.clone().unwrap_or_default();
-    let fields = features.iter().enumerate().map(|(position, feature)| WantedField {
-        name: names.get(position).cloned().or_else(|| feature.name.clone()),
+    let names = settings.features.as_deref().unwrap_or_default();
+    let named = |position: usize, feature: &Feature| {
+        names.get(position).cloned().or_else(|| feature.name.clone())
+    };
+    let features = with_nulls(features, settings);
+    let fields: Vec<_> = features
+        .iter()
+        .enumerate()
+        .map(|(position, feature)| {
+            feature_field(named(position, feature), position, feature, settings)
+        })
+        .collect();
+    let reader = ColumnReader::new(&fields, SourceKind::JsonLines);
+    let preparer = Preparer::LinesToColumns { reader, features, then: None };
+    Ok(Binding { columns: Vec::new(), preparer })
+}
+
+/// The features, where a null may stand for NaN in those that the settings let it.
+fn with_nulls(features: &[Feature], settings: &Settings) -> Vec<Feature> {
+    let nullable = |feature: &Feature| {
+        feature.nullable || (settings.nulls_as_nan && feature.data_type.is_floating())
+    };
+    features
+        .iter()
+        .map(|feature| Feature { nullable: nullable(feature), ..feature.clone() })
+        .collect()
+}
+
+/// What to read of text for a feature. A record that lacks it is a reject, even where null is a
+/// missing value, unless the settings count absent values as null.
+fn feature_field(
+    name: Option<String>,
+    position: usize,
+    feature: &Feature,
+    settings: &Settings,
+) -> WantedField {
+    WantedField {
+        name,
         position,
         data_type: feature.data_type.clone(),
         nullable: feature.nullable,
-    });
-    let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), SourceKind::JsonLines);
-    let preparer = Preparer::LinesToColumns { reader, features: features.clone(), then: None };
-    Ok(Binding { columns: Vec::new(), preparer })
+        optional: settings.nulls_as_nan,
+    }
 }
 
 fn untouched() -> Binding {
@@ -121,24 +154,16 @@ fn bind_features(
     kind: Option<SourceKind>,
     settings: &Settings,
 ) -> Result<Binding, TransformError> {
-    let features: Vec<Feature> = features
-        .iter()
-        .map(|feature| Feature {
-            nullable: feature.nullable
-                || (settings.nulls_as_nan && feature.data_type.is_floating()),
-            ..feature.clone()
-        })
-        .collect();
+    let features = with_nulls(features, settings);
     if let Some(SourceKind::JsonLines) = kind
         && holds_arrays(input.sample)
     {
-        let fields = features.iter().enumerate().map(|(position, feature)| WantedField {
-            name: None,
-            position,
-            data_type: feature.data_type.clone(),
-            nullable: feature.nullable,
-        });
-        let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), SourceKind::JsonLines);
+        let fields: Vec<_> = features
+            .iter()
+            .enumerate()
+            .map(|(position, feature)| feature_field(None, position, feature, settings))
+            .collect();
+        let reader = ColumnReader::new(&fields, SourceKind::JsonLines);
         let preparer = Preparer::LinesToColumns { reader, features, then: None };
         return Ok(Binding { columns: Vec::new(), preparer });
     }
@@ -157,13 +182,13 @@ fn bind_features(
     let preparer = match kind {
         None => Preparer::Select { features },
         Some(kind) => {
-            let fields = features.iter().zip(&columns).map(|(feature, &position)| WantedField {
-                name: Some(input.schema.field(position).name().clone()),
-                position,
-                data_type: feature.data_type.clone(),
-                nullable: feature.nullable,
-            });
-            let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
+            let name = |position: usize| Some(input.schema.field(position).name().clone());
+            let fields: Vec<_> = features
+                .iter()
+                .zip(&columns)
+                .map(|(feature, &at)| feature_field(name(at), at, feature, settings))
+                .collect();
+            let reader = ColumnReader::new(&fields, kind);
             Preparer::LinesToColumns { reader, features, then: None }
         }
     };
@@ -183,9 +208,14 @@ fn bind_columns(
     let preparer = match kind {
         None => Preparer::Whole { then },
         Some(kind) => {
-            let fields =
-                columns.iter().map(|&position| wanted(position, input.schema, input.sample));
-            let reader = ColumnReader::new(&fields.collect::<Vec<_>>(), kind);
+            // A model that names no features takes records as they are; `--features` names some.
+            let optional = settings.features.is_none() || settings.nulls_as_nan;
+            let field = |&position: &usize| WantedField {
+                optional,
+                ..wanted(position, input.schema, input.sample)
+            };
+            let fields: Vec<_> = columns.iter().map(field).collect();
+            let reader = ColumnReader::new(&fields, kind);
             Preparer::LinesToColumns { reader, features: Vec::new(), then }
         }
     };
@@ -201,6 +231,7 @@ pub(crate) fn wanted(position: usize, schema: &SchemaRef, sample: &Lines) -> Wan
         position,
         data_type: field.data_type().clone(),
         nullable: true,
+        optional: true,
     }
 }
 

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
 use bessemer_objects::{Input, LocalCopy, Objects};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::{
+    arrow::arrow_reader::ArrowReaderMetadata,
+    file::metadata::{ParquetMetaData, RowGroupMetaData},
+};
 
-use super::source::ParquetSource;
+use super::{page_index, source::ParquetSource};
 use crate::{
     error::FileError,
     settings::Settings,
@@ -50,9 +52,8 @@ impl InputFile {
             Format::Parquet => {
                 let source =
                     ParquetSource::open(copy.path()).map_err(|error| unreadable(&error))?;
-                let options =
-                    ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-                let metadata = ArrowReaderMetadata::load(&source, options)?;
+                let metadata = page_index::load(&source)?;
+                check_plain(metadata.metadata())?;
                 Contents::Parquet { source, metadata }
             }
             Format::JsonLines | Format::Csv | Format::Lines => {
@@ -99,5 +100,17 @@ impl InputFile {
             Contents::Parquet { metadata, .. } => Some(metadata.schema()),
             Contents::Text { .. } => None,
         }
+    }
+}
+
+/// Refuses a file whose footer is plain but whose columns are encrypted, all or some.
+fn check_plain(metadata: &ParquetMetaData) -> Result<(), FileError> {
+    let mut chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    match chunks.find(|chunk| chunk.crypto_metadata().is_some()) {
+        Some(chunk) => Err(FileError::Unreadable(format!(
+            "its column `{}` is encrypted, which is not read; decrypt it first",
+            chunk.column_path().string()
+        ))),
+        None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 mod bind;
 mod documents;
 mod file;
+mod page_index;
 mod prepare;
 mod reader;
 mod source;

@@ -12,14 +12,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arrow::{
-    datatypes::{Schema, SchemaRef},
-    record_batch::RecordBatch,
-};
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
 use parquet::{
     arrow::{
-        ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata,
         arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
         arrow_writer::{
             ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
@@ -28,17 +24,17 @@ use parquet::{
     basic::Compression,
     column::writer::ColumnCloseResult,
     file::{
-        metadata::ParquetMetaData,
+        metadata::ColumnChunkMetaData,
         page_index::column_index::ColumnIndexMetaData,
-        properties::{EnabledStatistics, WriterProperties},
+        properties::EnabledStatistics,
         reader::{ChunkReader, Length},
         writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
-    schema::types::Type,
 };
 
 use super::{
-    parquet::{properties, written},
+    copied_schema::{has_page_index, whole_schema},
+    parquet::{parquet_schema, properties, written},
     spill::SpillFactory,
 };
 use crate::{
@@ -55,6 +51,7 @@ const ROOM: usize = 64 << 10;
 pub(crate) struct Appender {
     source: CopySource,
     metadata: ArrowReaderMetadata,
+    indexed: bool,
     state: Mutex<State>,
 }
 
@@ -90,7 +87,8 @@ impl Appender {
             SerializedFileWriter::new(buffered, root, Arc::new(properties)).map_err(written)?;
         let state = State { writer: Some(writer), next: 0, waiting: BTreeMap::new() };
         let source = CopySource { source, ahead: Arc::default() };
-        Ok(Self { source, metadata: metadata.clone(), state: Mutex::new(state) })
+        let indexed = has_page_index(metadata.metadata());
+        Ok(Self { source, metadata: metadata.clone(), indexed, state: Mutex::new(state) })
     }
 
     /// Takes the encoded new columns of row group `group`. Whoever completes a run of row groups
@@ -162,19 +160,18 @@ impl Appender {
             }
             None => None,
         };
-        let indexed = has_page_index(metadata);
         let column_index = metadata
             .column_index()
             .and_then(|index| index.get(group)?.get(column).cloned())
-            .filter(|index| indexed && !matches!(index, ColumnIndexMetaData::NONE));
+            .filter(|index| self.indexed && !matches!(index, ColumnIndexMetaData::NONE));
         let offset_index = metadata
             .offset_index()
             .and_then(|index| index.get(group)?.get(column).cloned())
-            .filter(|_| indexed);
+            .filter(|_| self.indexed);
         let close = ColumnCloseResult {
             bytes_written: chunk.compressed_size() as u64,
             rows_written: metadata.row_group(group).num_rows() as u64,
-            metadata: chunk.clone(),
+            metadata: placed(chunk)?,
             bloom_filter,
             column_index,
             offset_index,
@@ -183,46 +180,18 @@ impl Appender {
     }
 }
 
-/// Whether every column chunk has an offset index: a file has all of them or none.
-fn has_page_index(metadata: &ParquetMetaData) -> bool {
-    metadata.offset_index().is_some_and(|index| {
-        index.len() == metadata.num_row_groups()
-            && index.iter().zip(metadata.row_groups()).all(|(group, row_group)| {
-                group.len() == row_group.num_columns()
-                    && group.iter().all(|chunk| !chunk.page_locations().is_empty())
-            })
-    })
-}
-
-/// The file's schema with the new columns behind it, and the properties that carry its metadata.
-fn whole_schema(
-    metadata: &ArrowReaderMetadata,
-    outputs: &SchemaRef,
-) -> Result<(Arc<Type>, WriterProperties), TransformError> {
-    let added = ArrowSchemaConverter::new().convert(outputs).map_err(internal)?;
-    let input = metadata.parquet_schema().root_schema();
-    let fields = input.get_fields().iter().chain(added.root_schema().get_fields()).cloned();
-    let root = Type::group_type_builder(input.name())
-        .with_fields(fields.collect())
-        .build()
-        .map_err(internal)?;
-    let file = metadata.metadata().file_metadata();
-    let kept = file.key_value_metadata().map(|pairs| {
-        pairs.iter().filter(|pair| pair.key != "ARROW:schema").cloned().collect::<Vec<_>>()
-    });
-    let sorting =
-        metadata.metadata().row_groups().first().and_then(|group| group.sorting_columns().cloned());
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("bessemer version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_offset_index_disabled(!has_page_index(metadata.metadata()))
-        .set_key_value_metadata(kept)
-        .set_sorting_columns(sorting)
-        .build();
-    let fields = metadata.schema().fields().iter().chain(outputs.fields()).cloned();
-    let arrow =
-        Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
-    add_encoded_arrow_schema_to_metadata(&arrow, &mut properties);
-    Ok((Arc::new(root), properties))
+/// A chunk's metadata with a place for its data pages: some writers give 0 to a chunk that has none
+/// but a dictionary.
+fn placed(chunk: &ColumnChunkMetaData) -> Result<ColumnChunkMetaData, TransformError> {
+    match chunk.dictionary_page_offset() {
+        Some(dictionary) if chunk.data_page_offset() <= 0 => chunk
+            .clone()
+            .into_builder()
+            .set_data_page_offset(dictionary + chunk.compressed_size())
+            .build()
+            .map_err(internal),
+        _ => Ok(chunk.clone()),
+    }
 }
 
 impl NewColumns {
@@ -235,10 +204,10 @@ impl NewColumns {
         group: usize,
         spill: Arc<SpillFactory>,
     ) -> Result<Self, TransformError> {
-        let root = ArrowSchemaConverter::new().convert(schema).map_err(internal)?;
+        let root = parquet_schema(schema)?;
         let indexed = has_page_index(input.metadata());
         let statistics = if indexed { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
-        let properties = properties(schema, compression)
+        let properties = properties(&root, compression)
             .set_offset_index_disabled(!indexed)
             .set_statistics_enabled(statistics)
             .build();

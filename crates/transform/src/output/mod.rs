@@ -4,6 +4,7 @@ mod answers;
 mod append;
 mod columns;
 mod commit;
+mod copied_schema;
 mod folder;
 mod ledger;
 mod merge;

@@ -221,6 +221,10 @@ fn format_of(
     if format == Some(Format::Parquet)
         || (format.is_none() && by_name == Named::Format(Format::Parquet))
     {
+        if head.starts_with(b"PARE") {
+            let (name, what) = (name.to_owned(), "encrypted Parquet");
+            return Err(DetectError::Unsupported { name, what, fix: "decrypt it first" });
+        }
         return Err(DetectError::WrongMagic { name: name.to_owned(), seen: describe(head) });
     }
     if let Some(format) = format {
@@ -346,6 +350,7 @@ mod tests {
         let error = told("x.parquet", b"{}").expect_err("wrong magic");
         assert!(error.contains("wrong magic") && error.contains("`{}`"), "{error}");
         assert!(told("x.parquet", b"").expect_err("empty").contains("wrong magic"));
+        assert!(told("x.parquet", b"PARE..").expect_err("PARE").contains("encrypted Parquet"));
         assert!(told("x.tsv", b"a\tb\n").expect_err("tabs").contains("tab-separated"));
         assert!(told("x.csv", b"\xFF\xFEa\0").expect_err("UTF-16").contains("iconv"));
         assert!(told("x.parquet.gz", &gzip(b"PAR1")).expect_err("packed").contains("unpack"));

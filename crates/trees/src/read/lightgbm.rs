@@ -294,7 +294,7 @@ fn categories(block: &Block<'_>) -> Result<Vec<Arc<CategorySet>>, ReadError> {
                 let message = format!("{} to {} of {} words", ends[0], ends[1], words.len());
                 block.invalid("cat_boundaries", message)
             })?;
-            Ok(Arc::new(CategorySet { bits: bits.to_vec() }))
+            Ok(Arc::new(CategorySet::Bits(bits.to_vec())))
         })
         .collect()
 }

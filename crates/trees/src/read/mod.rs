@@ -8,6 +8,7 @@ mod xgboost;
 use crate::{
     Ensemble,
     document::{SyntaxError, parse_json, parse_ubjson},
+    protobuf::ProtobufError,
 };
 
 /// In which format a model is written.
@@ -33,6 +34,9 @@ pub enum ReadError {
     /// It is not well formed.
     #[error("the model is not well formed")]
     Syntax(#[from] SyntaxError),
+    /// It is no well-formed ONNX model.
+    #[error("the model is not well formed")]
+    Protobuf(#[from] ProtobufError),
     /// It lacks a member.
     #[error("the model lacks `{path}`")]
     Absent {
@@ -53,13 +57,13 @@ pub enum ReadError {
 }
 
 /// A model that claims to read more features than this is taken for broken.
-const MOST_FEATURES: usize = 1 << 20;
+pub(crate) const MOST_FEATURES: usize = 1 << 20;
 
 /// A model that claims to answer more values than this is taken for broken.
-const MOST_GROUPS: usize = 1 << 14;
+pub(crate) const MOST_GROUPS: usize = 1 << 14;
 
 /// Whether a count is believable; if not, what to say.
-fn within(count: usize, most: usize) -> Result<(), String> {
+pub(crate) fn within(count: usize, most: usize) -> Result<(), String> {
     if count <= most {
         Ok(())
     } else {

@@ -346,17 +346,43 @@ fn segment(numbers: &[i64], start: i64, length: i64) -> Option<&[i64]> {
     numbers.get(start..end)
 }
 
+/// Bits take no more room than this for each category that is in the set.
+const MOST_WORDS_A_CATEGORY: usize = 64;
+
 fn category_set(at: &At<'_>, members: &[i64]) -> Result<CategorySet, ReadError> {
-    let mut bits = Vec::new();
-    for member in members {
-        if !(0..LARGEST_CATEGORY).contains(member) {
-            return Err(at.invalid(format!("category {member}")));
-        }
-        let word = (member / 32) as usize;
-        if bits.len() <= word {
-            bits.resize(word + 1, 0);
-        }
-        bits[word] |= 1 << (member % 32);
+    if let Some(member) = members.iter().find(|member| !(0..LARGEST_CATEGORY).contains(*member)) {
+        return Err(at.invalid(format!("category {member}")));
     }
-    Ok(CategorySet { bits })
+    let words = members.iter().max().map_or(0, |largest| *largest as usize / 32 + 1);
+    if words > members.len() * MOST_WORDS_A_CATEGORY {
+        let mut numbers: Vec<u32> = members.iter().map(|member| *member as u32).collect();
+        numbers.sort_unstable();
+        return Ok(CategorySet::Sparse(numbers));
+    }
+    let mut bits = vec![0; words];
+    for member in members {
+        bits[(member / 32) as usize] |= 1 << (member % 32);
+    }
+    Ok(CategorySet::Bits(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Value;
+
+    #[test]
+    fn sets_take_room_by_their_members() {
+        let document = Value::Null;
+        let at = At::root(&document);
+        let far = category_set(&at, &[LARGEST_CATEGORY - 1, 3]).expect("a set");
+        assert_eq!(far, CategorySet::Sparse(vec![3, LARGEST_CATEGORY as u32 - 1]));
+        let near = category_set(&at, &[33, 0]).expect("a set");
+        assert_eq!(near, CategorySet::Bits(vec![1, 2]));
+        for (value, is_member) in [(3.0, true), (3.5, true), (2.0, false), (f64::MAX, false)] {
+            assert_eq!(far.contains(value, Dialect::XgBoost), is_member);
+        }
+        assert!(category_set(&at, &[LARGEST_CATEGORY]).is_err());
+        assert_eq!(category_set(&at, &[]), Ok(CategorySet::Bits(Vec::new())));
+    }
 }

@@ -17,6 +17,15 @@ pub(in crate::http) fn copies_that_fit(each: Option<u64>, budget: Option<u64>) -
     fit(cores, each, if budget.is_some() { room as f64 } else { room as f64 * SHARE })
 }
 
+/// Whether memory bears one more copy beside `there` of `each` bytes. `budget`: as above.
+pub(super) fn bears_another(each: Option<u64>, there: usize, budget: Option<u64>) -> bool {
+    let Some(each) = each else { return true };
+    match budget {
+        Some(budget) => each.saturating_mul(there as u64 + 1) <= budget,
+        None => free().is_none_or(|free| each as f64 <= free as f64 * SHARE),
+    }
+}
+
 fn fit(cores: usize, each: u64, room: f64) -> usize {
     ((room / each.max(1) as f64) as usize).clamp(1, cores)
 }
@@ -101,6 +110,13 @@ mod tests {
         assert_eq!(fit(2, 100, 450.0), 2);
         assert_eq!(fit(8, 100, 50.0), 1);
         assert_eq!(fit(8, 0, 50.0), 8);
+    }
+
+    #[test]
+    fn another_copy_stays_within_the_budget() {
+        assert!(bears_another(Some(100), 1, Some(200)) && !bears_another(Some(100), 2, Some(299)));
+        assert!(bears_another(Some(1), 5, None) && !bears_another(Some(u64::MAX), 1, None));
+        assert!(bears_another(None, 1, Some(1)), "what a copy takes is not known everywhere");
     }
 
     #[test]

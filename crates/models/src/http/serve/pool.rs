@@ -9,6 +9,7 @@ use std::{
 };
 
 use bessemer_domain::Backoff;
+use bessemer_transform::model::Copies;
 use url::Url;
 
 use super::{
@@ -25,12 +26,14 @@ const ATTEMPTS: u32 = 5;
 const NOTICE: Duration = Duration::from_millis(100);
 /// How long a copy that lived without answering any call rests before it starts again.
 const REST: Duration = Duration::from_millis(100);
+/// How long it takes until memory that had no room for another copy is looked at again.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// The copies of a command.
 #[derive(Debug)]
 pub(in crate::http) struct Pool {
     shared: Arc<Shared>,
-    supervisors: Vec<JoinHandle<()>>,
+    supervisors: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,12 @@ struct Shared {
 struct State {
     slots: Vec<Slot>,
     closing: bool,
+    /// How many copies there may be once calls need them.
+    most: usize,
+    /// Bytes for all copies; none: what is free.
+    budget: Option<u64>,
+    /// When memory last had no room for another copy.
+    no_room: Option<Instant>,
     /// Where the search for the least busy copy begins, so that idle copies take turns.
     turn: usize,
 }
@@ -95,9 +104,9 @@ impl Pool {
             changed: Condvar::new(),
         });
         shared.lock().slots.push(Slot { process: None, status: Status::Starting });
-        let mut pool = Self { shared, supervisors: Vec::new() };
+        let pool = Self { shared, supervisors: Mutex::default() };
         let first = pool.shared.start_copy(0)?;
-        pool.supervise(0, Some(first));
+        pool.supervise(&mut pool.supervisors(), Some(first));
         Ok(pool)
     }
 
@@ -108,10 +117,44 @@ impl Pool {
     }
 
     /// Starts copies until there are `count`. They join the rotation once they answer `/ping`.
-    pub(in crate::http) fn grow(&mut self, count: usize) {
-        for index in self.supervisors.len()..count {
+    pub(in crate::http) fn grow(&self, count: usize) {
+        let mut supervisors = self.supervisors();
+        while supervisors.len() < count {
             self.shared.lock().slots.push(Slot { process: None, status: Status::Starting });
-            self.supervise(index, None);
+            self.supervise(&mut supervisors, None);
+        }
+    }
+
+    /// Lets copies be started, up to `most`, as calls need them and memory bears them: `budget`
+    /// bytes for all, or what is free.
+    pub(in crate::http) fn allow(&self, most: usize, budget: Option<u64>) {
+        let mut state = self.shared.lock();
+        state.most = most;
+        state.budget = budget;
+    }
+
+    /// The copies that are not given up.
+    pub(in crate::http) fn copies(&self) -> Copies {
+        let state = self.shared.lock();
+        let count =
+            |is: fn(&Status) -> bool| state.slots.iter().filter(|slot| is(&slot.status)).count();
+        Copies {
+            there: count(|status| !matches!(status, Status::GivenUp(_))),
+            ready: count(|status| matches!(status, Status::Ready(_))),
+        }
+    }
+
+    /// Starts one more copy if there are more calls than copies.
+    fn grow_by_need(&self, state: MutexGuard<'_, State>) {
+        let (copies, budget) = (state.slots.len(), state.budget);
+        if !state.needs_another() {
+            return;
+        }
+        drop(state);
+        if memory::bears_another(self.memory_of_one(), copies, budget) {
+            self.grow(copies + 1);
+        } else {
+            self.shared.lock().no_room = Some(Instant::now());
         }
     }
 
@@ -130,6 +173,7 @@ impl Pool {
         loop {
             if let Some(copy) = state.least_busy() {
                 copy.in_flight.fetch_add(1, Ordering::SeqCst);
+                self.grow_by_need(state);
                 return Ok(Lease { pool: self, copy, since: Instant::now() });
             }
             if let Some(reason) = state.all_given_up() {
@@ -144,9 +188,13 @@ impl Pool {
         }
     }
 
-    fn supervise(&mut self, index: usize, first: Option<Arc<Copy>>) {
-        let shared = Arc::clone(&self.shared);
-        self.supervisors.push(thread::spawn(move || shared.keep_running(index, first)));
+    fn supervisors(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.supervisors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn supervise(&self, supervisors: &mut Vec<JoinHandle<()>>, first: Option<Arc<Copy>>) {
+        let (shared, index) = (Arc::clone(&self.shared), supervisors.len());
+        supervisors.push(thread::spawn(move || shared.keep_running(index, first)));
     }
 }
 
@@ -165,7 +213,7 @@ impl Drop for Pool {
         for process in &processes {
             process.end(asked, "was ended with the run");
         }
-        for supervisor in self.supervisors.drain(..) {
+        for supervisor in self.supervisors().drain(..) {
             let _ = supervisor.join();
         }
     }
@@ -246,6 +294,21 @@ impl State {
             .cloned();
         self.turn = (self.turn + 1) % count.max(1);
         found
+    }
+
+    /// Whether there are more calls than copies, and another copy may be tried.
+    fn needs_another(&self) -> bool {
+        let mut calls = 0;
+        for slot in &self.slots {
+            match &slot.status {
+                Status::Ready(copy) => calls += copy.in_flight.load(Ordering::SeqCst),
+                Status::Starting => {}
+                Status::GivenUp(_) => return false,
+            }
+        }
+        calls > self.slots.len()
+            && self.slots.len() < self.most
+            && self.no_room.is_none_or(|looked| looked.elapsed() >= NO_ROOM)
     }
 
     /// The first copy's reason, if all are given up.

@@ -7,7 +7,7 @@ use std::{
 
 use bessemer_domain::RejectClass;
 use bessemer_transform::{
-    model::{Answer, CallErrorKind, Limits, Model},
+    model::{Answer, CallErrorKind, Copies, Limits, Model},
     records::Records,
 };
 
@@ -209,7 +209,12 @@ fn calls_share_the_workers() {
     let model = script.open();
     assert_eq!(
         model.limits(),
-        Limits { max_concurrent: Some(3), start_rows: Some(1024), ..Limits::default() }
+        Limits {
+            max_concurrent: Some(3),
+            start_concurrent: Some(3),
+            start_rows: Some(1024),
+            ..Limits::default()
+        }
     );
     let mut pids: Vec<String> = thread::scope(|scope| {
         let callers: Vec<_> =
@@ -226,6 +231,32 @@ fn calls_share_the_workers() {
 }
 
 #[test]
+fn workers_without_a_number_follow_the_calls() {
+    let text = "import time\ndef predict(batch: list):\n    time.sleep(0.05)\n    \
+                return [1] * len(batch)\n";
+    let script = Script::bare(text).with(|options| options.copies = None);
+    let model = script.open();
+    for _ in 0..3 {
+        score(&model).unwrap();
+    }
+    assert_eq!(model.copies(), Some(Copies { there: 1, ready: 1 }), "one call needs one worker");
+    let most = thread::available_parallelism().unwrap().get().min(2);
+    let both = Some(Copies { there: most, ready: most });
+    // Two calls that miss each other need no second worker.
+    for _ in 0..20 {
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| score(&model).unwrap());
+            }
+        });
+        if model.copies() == both {
+            return;
+        }
+    }
+    panic!("{:?}", model.copies());
+}
+
+#[test]
 fn memory_limits_the_copies_and_frees_their_threads() {
     let text = "import os\nballast = bytearray(os.urandom(1 << 20)) * 60\n\
                 def predict(batch: list):\n    return [os.environ['OMP_NUM_THREADS']] * len(batch)\n";
@@ -234,7 +265,7 @@ fn memory_limits_the_copies_and_frees_their_threads() {
         options.memory = Some(100 << 20);
     });
     let model = script.open();
-    assert_eq!(model.copies(), Some(1));
+    assert_eq!(model.limits().max_concurrent, Some(1));
     let cores = thread::available_parallelism().unwrap();
     if std::env::var_os("OMP_NUM_THREADS").is_none() {
         assert_eq!(texts(&score(&model).unwrap())[0], format!("\"{cores}\""));

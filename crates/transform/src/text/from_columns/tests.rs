@@ -150,6 +150,7 @@ fn wanted(schema: &Schema) -> Vec<WantedField> {
         position,
         data_type: field.data_type().clone(),
         nullable: true,
+        optional: true,
     };
     schema.fields().iter().enumerate().map(field).collect()
 }

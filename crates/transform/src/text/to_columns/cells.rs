@@ -1,21 +1,22 @@
 //! Columns in the making, one value at a time, whatever the type.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, NullArray, new_null_array},
     datatypes::{
-        DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type,
-        Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-        UInt32Type, UInt64Type,
+        DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
+        Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
 
 use super::{
+    column::Column,
     decimals::Decimals,
     moments::Moments,
     nested::{Items, Members},
-    numbers::{Booleans, Numbers},
+    numbers::{Booleans, FromNumber, Numbers},
     texts::{Binaries, Texts},
 };
 use crate::text::json::{Scanner, SyntaxError};
@@ -60,18 +61,18 @@ pub(crate) trait Cells {
 /// An empty column of `data_type`. A dictionary becomes a column of its values.
 pub(crate) fn column_of(data_type: &DataType, capacity: usize) -> Box<dyn Cells> {
     match data_type {
-        DataType::Boolean => Box::new(Booleans::with_capacity(capacity)),
-        DataType::Int8 => Box::new(Numbers::<Int8Type>::with_capacity(capacity)),
-        DataType::Int16 => Box::new(Numbers::<Int16Type>::with_capacity(capacity)),
-        DataType::Int32 => Box::new(Numbers::<Int32Type>::with_capacity(capacity)),
-        DataType::Int64 => Box::new(Numbers::<Int64Type>::with_capacity(capacity)),
-        DataType::UInt8 => Box::new(Numbers::<UInt8Type>::with_capacity(capacity)),
-        DataType::UInt16 => Box::new(Numbers::<UInt16Type>::with_capacity(capacity)),
-        DataType::UInt32 => Box::new(Numbers::<UInt32Type>::with_capacity(capacity)),
-        DataType::UInt64 => Box::new(Numbers::<UInt64Type>::with_capacity(capacity)),
-        DataType::Float16 => Box::new(Numbers::<Float16Type>::with_capacity(capacity)),
-        DataType::Float32 => Box::new(Numbers::<Float32Type>::with_capacity(capacity)),
-        DataType::Float64 => Box::new(Numbers::<Float64Type>::with_capacity(capacity)),
+        DataType::Boolean => Box::new(Column::new(Booleans, capacity)),
+        DataType::Int8 => numbers::<Int8Type>(capacity),
+        DataType::Int16 => numbers::<Int16Type>(capacity),
+        DataType::Int32 => numbers::<Int32Type>(capacity),
+        DataType::Int64 => numbers::<Int64Type>(capacity),
+        DataType::UInt8 => numbers::<UInt8Type>(capacity),
+        DataType::UInt16 => numbers::<UInt16Type>(capacity),
+        DataType::UInt32 => numbers::<UInt32Type>(capacity),
+        DataType::UInt64 => numbers::<UInt64Type>(capacity),
+        DataType::Float16 => numbers::<Float16Type>(capacity),
+        DataType::Float32 => numbers::<Float32Type>(capacity),
+        DataType::Float64 => numbers::<Float64Type>(capacity),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             Box::new(Texts::new(data_type, capacity))
         }
@@ -83,18 +84,18 @@ pub(crate) fn column_of(data_type: &DataType, capacity: usize) -> Box<dyn Cells>
         | DataType::Date64
         | DataType::Time32(_)
         | DataType::Time64(_)
-        | DataType::Duration(_) => Box::new(Moments::new(data_type, capacity)),
+        | DataType::Duration(_) => Box::new(Column::new(Moments(data_type.clone()), capacity)),
         DataType::Decimal32(precision, scale) => {
-            Box::new(Decimals::<Decimal32Type>::new(*precision, *scale))
+            decimals::<Decimal32Type>(*precision, *scale, capacity)
         }
         DataType::Decimal64(precision, scale) => {
-            Box::new(Decimals::<Decimal64Type>::new(*precision, *scale))
+            decimals::<Decimal64Type>(*precision, *scale, capacity)
         }
         DataType::Decimal128(precision, scale) => {
-            Box::new(Decimals::<Decimal128Type>::new(*precision, *scale))
+            decimals::<Decimal128Type>(*precision, *scale, capacity)
         }
         DataType::Decimal256(precision, scale) => {
-            Box::new(Decimals::<Decimal256Type>::new(*precision, *scale))
+            decimals::<Decimal256Type>(*precision, *scale, capacity)
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             Box::new(Items::new(data_type, item, capacity))
@@ -103,6 +104,14 @@ pub(crate) fn column_of(data_type: &DataType, capacity: usize) -> Box<dyn Cells>
         DataType::Dictionary(_, values) => column_of(values, capacity),
         other => Box::new(Nothing { data_type: other.clone(), len: 0 }),
     }
+}
+
+fn numbers<T: FromNumber>(capacity: usize) -> Box<dyn Cells> {
+    Box::new(Column::new(Numbers::<T>::new(), capacity))
+}
+
+fn decimals<T: DecimalType>(precision: u8, scale: i8, capacity: usize) -> Box<dyn Cells> {
+    Box::new(Column::new(Decimals::<T>::new(precision, scale), capacity))
 }
 
 /// A column of nulls: of type null, or of a type that text cannot give.
@@ -138,6 +147,11 @@ impl Cells for Nothing {
         }
         new_null_array(&self.data_type, self.len)
     }
+}
+
+/// Takes a string that stands for a value of another type; what is no Unicode is none.
+pub(super) fn take_string<'a>(json: &mut Scanner<'a>) -> Result<Cow<'a, str>, CellError> {
+    json.string()?.unescape().ok_or(CellError::Type)
 }
 
 /// Adds the JSON value that comes next, or null where `nullable`.

@@ -1,72 +1,57 @@
 //! Columns of decimals.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, NullBufferBuilder, PrimitiveArray},
+    array::{ArrayRef, PrimitiveArray},
+    buffer::NullBuffer,
     compute::kernels::cast_utils::parse_decimal,
     datatypes::DecimalType,
 };
 
-use super::cells::{CellError, Cells};
+use super::{
+    cells::{CellError, take_string},
+    column::Values,
+};
 use crate::text::json::Scanner;
 
-/// A column of decimals of one precision and scale. Digits beyond the scale are rounded away.
-pub(super) struct Decimals<T: DecimalType> {
+/// Decimals of one precision and scale. Digits beyond the scale are rounded away.
+pub(super) struct Decimals<T> {
     precision: u8,
     scale: i8,
-    values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    kind: PhantomData<T>,
 }
 
-impl<T: DecimalType> Decimals<T> {
+impl<T> Decimals<T> {
     pub(super) fn new(precision: u8, scale: i8) -> Self {
-        Self { precision, scale, values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Self { precision, scale, kind: PhantomData }
     }
 }
 
-impl<T: DecimalType> Cells for Decimals<T> {
-    fn push_json(&mut self, json: &mut Scanner<'_>) -> Result<(), CellError> {
+impl<T: DecimalType> Values for Decimals<T> {
+    type Value = T::Native;
+
+    fn read_json(&self, json: &mut Scanner<'_>) -> Result<T::Native, CellError> {
         match json.peek() {
-            Some(b'"') => {
-                let text = json.string()?.unescape().ok_or(CellError::Type)?;
-                self.push_text(text.as_bytes())
-            }
+            Some(b'"') => self.read_text(take_string(json)?.as_bytes()),
             Some(b'-' | b'0'..=b'9') => {
                 let number = json.number()?;
-                self.push_text(number.text())
+                self.read_text(number.text())
             }
             _ => Err(CellError::Type),
         }
     }
 
-    fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {
+    fn read_text(&self, text: &[u8]) -> Result<T::Native, CellError> {
         let text = text.trim_ascii();
         let mut json = Scanner::new(text);
         json.number().and_then(|_| json.finish()).map_err(|_| CellError::Type)?;
         let text = std::str::from_utf8(text).map_err(|_| CellError::Type)?;
-        let value = parse_decimal::<T>(text, self.precision, self.scale);
-        self.values.push(value.map_err(|_| CellError::Type)?);
-        self.nulls.append_non_null();
-        Ok(())
+        parse_decimal::<T>(text, self.precision, self.scale).map_err(|_| CellError::Type)
     }
 
-    fn push_null(&mut self) {
-        self.values.push(T::default_value());
-        self.nulls.append_null();
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.values.truncate(len);
-        self.nulls.truncate(len);
-    }
-
-    fn finish(self: Box<Self>) -> ArrayRef {
-        let array = PrimitiveArray::<T>::new(self.values.into(), self.nulls.build());
+    fn array(self, values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+        let array = PrimitiveArray::<T>::new(values.into(), nulls);
         let array = array.with_precision_and_scale(self.precision, self.scale);
         Arc::new(array.expect("a wanted decimal has a precision and scale that its type allows"))
     }

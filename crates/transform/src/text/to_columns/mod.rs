@@ -4,6 +4,7 @@
 //! A record that does not give its row becomes a row of nulls and an error that says why.
 
 mod cells;
+mod column;
 mod decimals;
 mod infer;
 mod moments;
@@ -48,8 +49,10 @@ pub struct WantedField {
     pub position: usize,
     /// The type to cast to. A dictionary type gives a column of its values.
     pub data_type: DataType,
-    /// Whether absent and null values become null; if not, they reject the record.
+    /// Whether a null stays one; if not, it rejects the record.
     pub nullable: bool,
+    /// Whether a record may lack the value, which then counts as null; if not, it is rejected.
+    pub optional: bool,
 }
 
 /// Why a record gave no row.
@@ -91,6 +94,7 @@ impl ColumnReader {
                     position: field.position,
                     data_type: field.data_type.clone(),
                     nullable: field.nullable,
+                    optional: field.optional,
                 });
             }
         }
@@ -152,7 +156,15 @@ impl ColumnReader {
                 RowError { class: RejectClass::Type, message }
             }
             Fault::Absent { column } => {
-                let message = format!("feature `{}` is absent", name(column));
+                let hint = match (self.layout.wanted[column].nullable, self.kind) {
+                    (false, _) => "",
+                    (true, SourceKind::JsonLines) => {
+                        ": send a missing value as `null`, or count absent ones as null with \
+                         `--nulls nan`"
+                    }
+                    (true, SourceKind::Csv) => ": send a missing value as an empty cell",
+                };
+                let message = format!("feature `{}` is absent{hint}", name(column));
                 RowError { class: RejectClass::MissingFeature, message }
             }
             Fault::Null { column } => {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use arrow::{
     array::{
         ArrayRef, Date32Array, Date64Array, DurationMicrosecondArray, DurationMillisecondArray,
-        DurationNanosecondArray, DurationSecondArray, NullBufferBuilder, Time32MillisecondArray,
-        Time32SecondArray, Time64MicrosecondArray, Time64NanosecondArray,
-        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-        TimestampSecondArray,
+        DurationNanosecondArray, DurationSecondArray, Time32MillisecondArray, Time32SecondArray,
+        Time64MicrosecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
     },
     buffer::{NullBuffer, ScalarBuffer},
     compute::kernels::cast_utils::Parser,
@@ -20,70 +19,42 @@ use arrow::{
     },
 };
 
-use super::cells::{CellError, Cells};
+use super::{
+    cells::{CellError, take_string},
+    column::Values,
+};
 use crate::text::json::Scanner;
 
-/// A column of points or spans in time.
-pub(super) struct Moments {
-    data_type: DataType,
-    values: Vec<i64>,
-    nulls: NullBufferBuilder,
-}
+/// Points or spans in time.
+pub(super) struct Moments(pub(super) DataType);
 
 impl Moments {
-    pub(super) fn new(data_type: &DataType, capacity: usize) -> Self {
-        let nulls = NullBufferBuilder::new(capacity);
-        Self { data_type: data_type.clone(), values: Vec::with_capacity(capacity), nulls }
-    }
-
-    fn push(&mut self, value: i64) -> Result<(), CellError> {
-        let short = matches!(self.data_type, DataType::Date32 | DataType::Time32(_));
-        if short && i32::try_from(value).is_err() {
-            return Err(CellError::Type);
-        }
-        self.values.push(value);
-        self.nulls.append_non_null();
-        Ok(())
+    fn fitting(&self, value: Option<i64>) -> Result<i64, CellError> {
+        let short = matches!(self.0, DataType::Date32 | DataType::Time32(_));
+        value.filter(|value| !short || i32::try_from(*value).is_ok()).ok_or(CellError::Type)
     }
 }
 
-impl Cells for Moments {
-    fn push_json(&mut self, json: &mut Scanner<'_>) -> Result<(), CellError> {
+impl Values for Moments {
+    type Value = i64;
+
+    fn read_json(&self, json: &mut Scanner<'_>) -> Result<i64, CellError> {
         match json.peek() {
-            Some(b'"') => {
-                let text = json.string()?.unescape().ok_or(CellError::Type)?;
-                self.push_text(text.as_bytes())
-            }
+            Some(b'"') => self.read_text(take_string(json)?.as_bytes()),
             Some(b'-' | b'0'..=b'9') => {
-                let value = json.number()?.to_i128().and_then(|value| i64::try_from(value).ok());
-                self.push(value.ok_or(CellError::Type)?)
+                self.fitting(json.number()?.to_i128().and_then(|value| value.try_into().ok()))
             }
             _ => Err(CellError::Type),
         }
     }
 
-    fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {
+    fn read_text(&self, text: &[u8]) -> Result<i64, CellError> {
         let text = std::str::from_utf8(text).map_err(|_| CellError::Type)?.trim();
-        let value = parse(&self.data_type, text).or_else(|| text.parse().ok());
-        self.push(value.ok_or(CellError::Type)?)
+        self.fitting(parse(&self.0, text).or_else(|| text.parse().ok()))
     }
 
-    fn push_null(&mut self) {
-        self.values.push(0);
-        self.nulls.append_null();
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.values.truncate(len);
-        self.nulls.truncate(len);
-    }
-
-    fn finish(self: Box<Self>) -> ArrayRef {
-        array(&self.data_type, self.values, self.nulls.build())
+    fn array(self, values: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
+        array(&self.0, values, nulls)
     }
 }
 

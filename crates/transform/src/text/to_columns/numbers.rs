@@ -1,19 +1,20 @@
 //! Columns of numbers and of truth values.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use arrow::{
-    array::{
-        ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, NullBufferBuilder,
-        PrimitiveArray,
-    },
+    array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray},
+    buffer::NullBuffer,
     datatypes::{
         Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
         UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
 
-use super::cells::{CellError, Cells};
+use super::{
+    cells::{CellError, take_string},
+    column::Values,
+};
 use crate::text::json::{Number, Scanner, parse_f64};
 
 /// A number type that text can give.
@@ -79,151 +80,83 @@ floats! {
     Float64Type, Number::to_f64, |value: f64| value;
 }
 
-/// A column of numbers.
-pub(super) struct Numbers<T: ArrowPrimitiveType> {
-    values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
-}
+/// Numbers of one type.
+pub(super) struct Numbers<T>(PhantomData<T>);
 
-impl<T: FromNumber> Numbers<T> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { values: Vec::with_capacity(capacity), nulls: NullBufferBuilder::new(capacity) }
-    }
-
-    #[inline]
-    fn push(&mut self, value: Option<T::Native>) -> Result<(), CellError> {
-        self.values.push(value.ok_or(CellError::Type)?);
-        self.nulls.append_non_null();
-        Ok(())
+impl<T> Numbers<T> {
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
     }
 }
 
-impl<T: FromNumber> Cells for Numbers<T> {
+impl<T: FromNumber> Values for Numbers<T> {
+    type Value = T::Native;
+
     #[inline]
-    fn push_json(&mut self, json: &mut Scanner<'_>) -> Result<(), CellError> {
+    fn read_json(&self, json: &mut Scanner<'_>) -> Result<T::Native, CellError> {
         match json.peek() {
-            Some(b'-' | b'0'..=b'9') => {
-                let number = json.number()?;
-                self.push(T::from_number(number))
-            }
-            Some(b'"') => {
-                let text = json.string()?.unescape().ok_or(CellError::Type)?;
-                self.push_text(text.as_bytes())
-            }
-            Some(b't' | b'f') => {
-                let value = take_bool(json)?;
-                self.push(Some(T::from_bool(value)))
-            }
+            Some(b'-' | b'0'..=b'9') => T::from_number(json.number()?).ok_or(CellError::Type),
+            Some(b'"') => self.read_text(take_string(json)?.as_bytes()),
+            Some(b't' | b'f') => Ok(T::from_bool(take_bool(json)?)),
             _ => Err(CellError::Type),
         }
     }
 
     #[inline]
-    fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {
+    fn read_text(&self, text: &[u8]) -> Result<T::Native, CellError> {
         let text = text.trim_ascii();
         let mut json = Scanner::new(text);
         let value = match json.number().and_then(|number| json.finish().map(|()| number)) {
             Ok(number) => T::from_number(number),
             Err(_) => T::from_other(text),
         };
-        self.push(value)
+        value.ok_or(CellError::Type)
     }
 
-    fn push_null(&mut self) {
-        self.values.push(T::default_value());
-        self.nulls.append_null();
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.values.truncate(len);
-        self.nulls.truncate(len);
-    }
-
-    fn finish(self: Box<Self>) -> ArrayRef {
-        Arc::new(PrimitiveArray::<T>::new(self.values.into(), self.nulls.build()))
+    fn array(self, values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+        Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
     }
 }
 
 /// Takes `true` or `false`.
-pub(super) fn take_bool(json: &mut Scanner<'_>) -> Result<bool, CellError> {
+fn take_bool(json: &mut Scanner<'_>) -> Result<bool, CellError> {
     let value = json.peek() == Some(b't');
     json.literal(if value { "true" } else { "false" })?;
     Ok(value)
 }
 
-/// A column of truth values.
-pub(super) struct Booleans {
-    values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
-}
+/// Truth values.
+pub(super) struct Booleans;
 
-impl Booleans {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            values: BooleanBufferBuilder::new(capacity),
-            nulls: NullBufferBuilder::new(capacity),
-        }
-    }
+impl Values for Booleans {
+    type Value = bool;
 
-    fn push(&mut self, value: bool) {
-        self.values.append(value);
-        self.nulls.append_non_null();
-    }
-}
-
-impl Cells for Booleans {
-    fn push_json(&mut self, json: &mut Scanner<'_>) -> Result<(), CellError> {
+    fn read_json(&self, json: &mut Scanner<'_>) -> Result<bool, CellError> {
         match json.peek() {
-            Some(b't' | b'f') => {
-                let value = take_bool(json)?;
-                self.push(value);
-                Ok(())
-            }
-            Some(b'"') => {
-                let text = json.string()?.unescape().ok_or(CellError::Type)?;
-                self.push_text(text.as_bytes())
-            }
+            Some(b't' | b'f') => take_bool(json),
+            Some(b'"') => self.read_text(take_string(json)?.as_bytes()),
             Some(b'0' | b'1') => {
                 let number = json.number()?;
-                self.push_text(number.text())
+                self.read_text(number.text())
             }
             _ => Err(CellError::Type),
         }
     }
 
-    fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {
+    fn read_text(&self, text: &[u8]) -> Result<bool, CellError> {
         let text = text.trim_ascii();
         let is_any =
             |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
         if is_any(["true", "t", "1"]) {
-            self.push(true);
+            Ok(true)
         } else if is_any(["false", "f", "0"]) {
-            self.push(false);
+            Ok(false)
         } else {
-            return Err(CellError::Type);
+            Err(CellError::Type)
         }
-        Ok(())
     }
 
-    fn push_null(&mut self) {
-        self.values.append(false);
-        self.nulls.append_null();
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.values.truncate(len);
-        self.nulls.truncate(len);
-    }
-
-    fn finish(mut self: Box<Self>) -> ArrayRef {
-        Arc::new(BooleanArray::new(self.values.finish(), self.nulls.build()))
+    fn array(self, values: Vec<bool>, nulls: Option<NullBuffer>) -> ArrayRef {
+        Arc::new(BooleanArray::new(values.into(), nulls))
     }
 }

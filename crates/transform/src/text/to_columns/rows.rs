@@ -19,8 +19,10 @@ pub(crate) struct Wanted {
     /// The place in an array or a CSV row.
     pub(crate) position: usize,
     pub(crate) data_type: DataType,
-    /// Whether a value may be absent or null.
+    /// Whether a value may be null.
     pub(crate) nullable: bool,
+    /// Whether an absent value counts as null.
+    pub(crate) optional: bool,
 }
 
 /// Where each column's value is found in a record. Made once, shared by many readers.
@@ -313,7 +315,8 @@ impl<'l> Rows<'l> {
             if self.given[column] > self.row {
                 continue;
             }
-            if !self.layout.wanted[column].nullable {
+            let wanted = &self.layout.wanted[column];
+            if !(wanted.optional && wanted.nullable) {
                 return Some(Fault::Absent { column });
             }
             self.columns[column].push_null();

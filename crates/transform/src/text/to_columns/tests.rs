@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::*;
 
 fn wanted(name: &str, position: usize, data_type: DataType, nullable: bool) -> WantedField {
-    WantedField { name: Some(name.to_owned()), position, data_type, nullable }
+    WantedField { name: Some(name.to_owned()), position, data_type, nullable, optional: nullable }
 }
 
 /// The same column, found by its place only.
@@ -110,6 +110,43 @@ fn each_fault_names_its_class_field_and_value() {
     assert_eq!(batch.num_rows(), records.len());
     assert_eq!(batch.column(0).null_count(), expected.len());
     assert_eq!(batch.column(1).null_count(), expected.len());
+}
+
+#[test]
+fn an_absent_value_is_a_null_only_where_it_may_be() {
+    let strict = |name| WantedField { optional: false, ..wanted(name, 0, DataType::Float32, true) };
+    let read_one = |field: WantedField, record| read(SourceKind::JsonLines, &[field], &[record]).1;
+    let absent = |name| {
+        format!(
+            "feature `{name}` is absent: send a missing value as `null`, or count absent ones as \
+             null with `--nulls nan`"
+        )
+    };
+    assert_eq!(
+        messages(&read_one(strict("a"), "{\"b\":1}")),
+        [(0, RejectClass::MissingFeature, absent("a").as_str())]
+    );
+    assert_eq!(
+        messages(&read_one(unnamed(&strict("a")), "[]")),
+        [(0, RejectClass::MissingFeature, absent("column_0").as_str())]
+    );
+    let ragged = WantedField { position: 1, ..strict("b") };
+    assert_eq!(
+        messages(&read(SourceKind::Csv, std::slice::from_ref(&ragged), &["1"]).1),
+        [(
+            0,
+            RejectClass::MissingFeature,
+            "feature `b` is absent: send a missing value as an empty cell"
+        )]
+    );
+    assert!(read(SourceKind::Csv, &[ragged], &["1,"]).1.is_empty());
+    assert!(read_one(strict("a"), "{\"a\":null}").is_empty());
+    assert!(read_one(wanted("a", 0, DataType::Float32, true), "{\"b\":1}").is_empty());
+    let optional = WantedField { optional: true, ..wanted("a", 0, DataType::Float32, false) };
+    assert_eq!(
+        messages(&read_one(optional, "{}")),
+        [(0, RejectClass::MissingFeature, "feature `a` is absent")]
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use arrow::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::cells::{CellError, Cells};
+use super::cells::{CellError, Cells, take_string};
 use crate::text::json::Scanner;
 
 /// Byte strings of any length, one after another.
@@ -140,8 +140,7 @@ impl Cells for Binaries {
         if json.peek() != Some(b'"') {
             return Err(CellError::Type);
         }
-        let text = json.string()?.unescape().ok_or(CellError::Type)?;
-        self.push_text(text.as_bytes())
+        self.push_text(take_string(json)?.as_bytes())
     }
 
     fn push_text(&mut self, text: &[u8]) -> Result<(), CellError> {

@@ -1,49 +1,57 @@
-//! Protocol Buffers without a schema: a message is walked field by field, in place. Enough to read the
-//! few fields of an ONNX model that we need, and to write the model anew with some of them changed.
+//! Protocol Buffers without a schema: a message is walked field by field, in place. Enough to read what
+//! we need of an ONNX model, and to write the model anew with some of it changed.
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
-    pub(super) number: u64,
-    pub(super) value: Value<'a>,
+pub struct Field<'a> {
+    /// Its number, which says what it is.
+    pub number: u64,
+    /// What it holds.
+    pub value: Value<'a>,
     /// The field as it stands in the message, its tag included.
-    pub(super) raw: &'a [u8],
+    pub raw: &'a [u8],
 }
 
+/// What a field holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// An integer.
     Varint(u64),
     /// A text, bytes, a packed list or a message.
     Bytes(&'a [u8]),
-    /// A 32- or 64-bit number, which we have no use for.
-    Fixed,
+    /// A number of 32 bits, such as a `float`.
+    Fixed32([u8; 4]),
+    /// A number of 64 bits, such as a `double`.
+    Fixed64([u8; 8]),
 }
 
 /// Why bytes are no Protocol Buffers message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ProtobufError {
+pub enum ProtobufError {
+    /// It ends too early.
     #[error("it ends in the middle of a field: the file is cut off")]
     Truncated,
+    /// It is something else.
     #[error("it is not a Protocol Buffers message")]
     Malformed,
 }
 
 impl<'a> Field<'a> {
     /// The field's bytes; malformed if it holds a number.
-    pub(super) fn bytes(&self) -> Result<&'a [u8], ProtobufError> {
+    pub fn bytes(&self) -> Result<&'a [u8], ProtobufError> {
         match self.value {
             Value::Bytes(bytes) => Ok(bytes),
-            Value::Varint(_) | Value::Fixed => Err(ProtobufError::Malformed),
+            _ => Err(ProtobufError::Malformed),
         }
     }
 
     /// The field's text, with what is no UTF-8 replaced.
-    pub(super) fn text(&self) -> Result<String, ProtobufError> {
+    pub fn text(&self) -> Result<String, ProtobufError> {
         Ok(String::from_utf8_lossy(self.bytes()?).into_owned())
     }
 
     /// The integers of a repeated field, packed or not.
-    pub(super) fn integers(&self) -> Result<Vec<i64>, ProtobufError> {
+    pub fn integers(&self) -> Result<Vec<i64>, ProtobufError> {
         match self.value {
             Value::Varint(number) => Ok(vec![number as i64]),
             Value::Bytes(mut packed) => {
@@ -53,16 +61,48 @@ impl<'a> Field<'a> {
                 }
                 Ok(numbers)
             }
-            Value::Fixed => Err(ProtobufError::Malformed),
+            Value::Fixed32(_) | Value::Fixed64(_) => Err(ProtobufError::Malformed),
+        }
+    }
+
+    /// The `float`s of a repeated field, packed or not.
+    pub fn floats(&self) -> Result<Vec<f32>, ProtobufError> {
+        match self.value {
+            Value::Fixed32(bytes) => Ok(vec![f32::from_le_bytes(bytes)]),
+            Value::Bytes(packed) => {
+                let (floats, rest) = packed.as_chunks();
+                if !rest.is_empty() {
+                    return Err(ProtobufError::Malformed);
+                }
+                Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            }
+            Value::Varint(_) | Value::Fixed64(_) => Err(ProtobufError::Malformed),
+        }
+    }
+
+    /// The `double`s of a repeated field, packed or not.
+    pub fn doubles(&self) -> Result<Vec<f64>, ProtobufError> {
+        match self.value {
+            Value::Fixed64(bytes) => Ok(vec![f64::from_le_bytes(bytes)]),
+            Value::Bytes(packed) => {
+                let (doubles, rest) = packed.as_chunks();
+                if !rest.is_empty() {
+                    return Err(ProtobufError::Malformed);
+                }
+                Ok(doubles.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+            }
+            Value::Varint(_) | Value::Fixed32(_) => Err(ProtobufError::Malformed),
         }
     }
 }
 
 /// Walks the fields of a message. Ends after the first error.
-pub(super) struct Fields<'a>(&'a [u8]);
+#[derive(Debug, Clone)]
+pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(message: &'a [u8]) -> Self {
+    /// The fields of `message`.
+    pub fn of(message: &'a [u8]) -> Self {
         Self(message)
     }
 }
@@ -91,12 +131,12 @@ fn take_field<'a>(rest: &mut &'a [u8]) -> Result<Field<'a>, ProtobufError> {
     }
     let value = match tag & 7 {
         0 => Value::Varint(take_varint(rest)?),
-        1 => take_bytes(rest, 8).map(|_| Value::Fixed)?,
+        1 => Value::Fixed64(take_fixed(rest)?),
         2 => {
             let length = take_varint(rest)?;
             Value::Bytes(take_bytes(rest, length)?)
         }
-        5 => take_bytes(rest, 4).map(|_| Value::Fixed)?,
+        5 => Value::Fixed32(take_fixed(rest)?),
         _ => return Err(ProtobufError::Malformed),
     };
     Ok(Field { number, value, raw: &start[..start.len() - rest.len()] })
@@ -107,6 +147,12 @@ fn take_bytes<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], Protobuf
     let (taken, after) = rest.split_at_checked(length).ok_or(ProtobufError::Truncated)?;
     *rest = after;
     Ok(taken)
+}
+
+fn take_fixed<const SIZE: usize>(rest: &mut &[u8]) -> Result<[u8; SIZE], ProtobufError> {
+    let (taken, after) = rest.split_first_chunk().ok_or(ProtobufError::Truncated)?;
+    *rest = after;
+    Ok(*taken)
 }
 
 fn take_varint(rest: &mut &[u8]) -> Result<u64, ProtobufError> {
@@ -123,14 +169,14 @@ fn take_varint(rest: &mut &[u8]) -> Result<u64, ProtobufError> {
 }
 
 /// Appends a field that holds bytes, a text or a message.
-pub(super) fn put_bytes(message: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+pub fn put_bytes(message: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     put_varint(message, number << 3 | 2);
     put_varint(message, bytes.len() as u64);
     message.extend_from_slice(bytes);
 }
 
 /// Appends a field that holds an integer.
-pub(super) fn put_integer(message: &mut Vec<u8>, number: u64, integer: u64) {
+pub fn put_integer(message: &mut Vec<u8>, number: u64, integer: u64) {
     put_varint(message, number << 3);
     put_varint(message, integer);
 }
@@ -176,7 +222,7 @@ mod tests {
         #[test]
         fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for field in Fields::of(&bytes).flatten() {
-                let _ = field.integers();
+                let _ = (field.integers(), field.floats(), field.doubles());
             }
         }
     }

@@ -1,0 +1,11 @@
+//! The reader of LightGBM's text.
+#![no_main]
+
+use bessemer_trees::Ensemble;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(ensemble) = Ensemble::from_lightgbm_text(bytes) {
+        bessemer_trees_fuzz::check(&ensemble);
+    }
+});

@@ -19,7 +19,7 @@ pub(crate) struct Remote {
 }
 
 /// Longer than the server lets any call wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Remote {
     pub(crate) fn open(options: &DataOptions) -> Result<Self, Failure> {

@@ -87,7 +87,6 @@ pub(super) async fn describe(platform: &Platform, which: Which) -> Result<Value,
     let attempts = platform.jobs.attempts(&job).await.map_err(|error| failed(&error))?;
     let history = platform.jobs.history(&job).await.map_err(|error| failed(&error))?;
     let mut answer = shown(&job);
-    let document = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     answer["request"] = document(&documents.request);
     answer["result"] = documents.result.as_deref().map_or(Value::Null, document);
     answer["attempts"] = attempts.iter().map(attempt).collect();
@@ -200,4 +199,8 @@ fn figures(group: &str, figures: &Figures) -> Value {
         "run_median_millis": figures.run_millis.median,
         "run_ninety_millis": figures.run_millis.ninety,
     })
+}
+
+fn document(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
 }

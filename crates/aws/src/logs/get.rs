@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    fn get(logs: &LogFolder, input: Value) -> Result<Value, Error> {
+    fn get(logs: &LogFolder, input: &Value) -> Result<Value, Error> {
         let mut whole = json!({ "logGroupName": "g", "logStreamName": "s" });
         for (name, value) in input.as_object().unwrap() {
             whole[name] = value.clone();
@@ -118,30 +118,30 @@ mod tests {
         }
         writer.flush().unwrap();
 
-        let first = get(&logs, json!({ "startFromHead": true, "limit": 2 })).unwrap();
+        let first = get(&logs, &json!({ "startFromHead": true, "limit": 2 })).unwrap();
         assert_eq!(texts(&first), ["one", "two"]);
         let next = first["nextForwardToken"].clone();
-        let second = get(&logs, json!({ "nextToken": next })).unwrap();
+        let second = get(&logs, &json!({ "nextToken": next })).unwrap();
         assert_eq!(texts(&second), ["three"]);
         let end = second["nextForwardToken"].clone();
-        let third = get(&logs, json!({ "nextToken": end })).unwrap();
+        let third = get(&logs, &json!({ "nextToken": end })).unwrap();
         assert!(texts(&third).is_empty());
         assert_eq!(third["nextForwardToken"], end);
         writer.add(Source::Output, false, b"four");
         writer.flush().unwrap();
-        assert_eq!(texts(&get(&logs, json!({ "nextToken": end })).unwrap()), ["four"]);
+        assert_eq!(texts(&get(&logs, &json!({ "nextToken": end })).unwrap()), ["four"]);
 
-        let last = get(&logs, json!({ "limit": 1 })).unwrap();
+        let last = get(&logs, &json!({ "limit": 1 })).unwrap();
         assert_eq!(texts(&last), ["four"]);
         let back = last["nextBackwardToken"].clone();
-        let before = get(&logs, json!({ "nextToken": back, "limit": 2 })).unwrap();
+        let before = get(&logs, &json!({ "nextToken": back, "limit": 2 })).unwrap();
         assert_eq!(texts(&before), ["two", "three"]);
-        let timed = get(&logs, json!({ "startTime": 1_010, "endTime": 1_020 })).unwrap();
+        let timed = get(&logs, &json!({ "startTime": 1_010, "endTime": 1_020 })).unwrap();
         assert_eq!(texts(&timed), ["two"]);
-        assert!(matches!(get(&logs, json!({ "nextToken": "x/1" })), Err(Error::Token)));
-        let missing = get(&logs, json!({ "logStreamName": "other" }));
+        assert!(matches!(get(&logs, &json!({ "nextToken": "x/1" })), Err(Error::Token)));
+        let missing = get(&logs, &json!({ "logStreamName": "other" }));
         assert!(matches!(missing, Err(Error::NoStream)));
-        let missing = get(&logs, json!({ "logGroupName": "other" }));
+        let missing = get(&logs, &json!({ "logGroupName": "other" }));
         assert!(matches!(missing, Err(Error::NoGroup)));
     }
 }

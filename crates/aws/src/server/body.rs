@@ -47,7 +47,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_may_be_as_long_as_its_limit_and_no_longer() {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let body = || Full::new(Bytes::from_static(b"12345"));
         assert_eq!(read(body(), 5, patience).await.unwrap(), "12345");
         assert_eq!(read(body(), 4, patience).await, Err(BodyError::TooLarge));

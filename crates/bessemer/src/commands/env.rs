@@ -15,8 +15,9 @@ pub(super) struct Env {
 impl Env {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let access = self.data.access()?;
-        let lines = access.variables().into_iter();
-        print(&lines.map(|(name, value)| format!("export {name}='{value}'\n")).collect::<String>());
+        for (name, value) in access.variables() {
+            print(&format!("export {name}='{value}'\n"));
+        }
         Ok(ExitCode::Ok)
     }
 }

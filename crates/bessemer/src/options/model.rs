@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Model (one of --model, --endpoint, --serve, --handler)")]
 #[group(id = "model_options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ModelOptions {
     /// A model file: ONNX, XGBoost (JSON or UBJSON), LightGBM (text), or a model.tar.gz or folder
     /// that holds one of them or a Python handler; told by its content

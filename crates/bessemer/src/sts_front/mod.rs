@@ -28,7 +28,7 @@ impl StsFront {
         let address = listener.local_addr()?;
         let token = format!("{:032x}", rand::random::<u128>());
         let upstream = ["HTTPS_PROXY", "https_proxy"].iter().find_map(|n| std::env::var(n).ok());
-        let proxy = proxy::Proxy::new(acceptor, server.to_owned(), &token, upstream);
+        let proxy = proxy::Proxy::new(acceptor, server.to_owned(), &token, upstream.as_deref());
         tokio::spawn(proxy.run(listener));
         Ok(Self { address, token, certificate })
     }
@@ -37,8 +37,8 @@ impl StsFront {
     /// `bundle`: the system's, or those of `AWS_CA_BUNDLE`, and the front's.
     pub(crate) fn variables(&self, bundle: &Path) -> std::io::Result<Vec<(&'static str, String)>> {
         let own = std::env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty());
-        let known = own.into_iter().chain(BUNDLES.map(str::to_owned));
-        let found = known.filter_map(|path| std::fs::read_to_string(path).ok()).next();
+        let mut known = own.into_iter().chain(BUNDLES.map(str::to_owned));
+        let found = known.find_map(|path| std::fs::read_to_string(path).ok());
         let text = format!("{}\n{}", found.unwrap_or_default(), self.certificate);
         std::fs::write(bundle, text)?;
         let proxy = format!("http://bessemer:{}@{}", self.token, self.address);

@@ -37,10 +37,10 @@ impl Proxy {
         acceptor: TlsAcceptor,
         server: String,
         token: &str,
-        upstream: Option<String>,
+        upstream: Option<&str>,
     ) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("bessemer:{token}")));
-        let upstream = upstream.as_deref().and_then(Upstream::parse);
+        let upstream = upstream.and_then(Upstream::parse);
         Self { acceptor, server, authorization: authorization.into(), upstream }
     }
 

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// Where a server keeps what it has.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataOptions {
-    /// The server's data directory [default: $XDG_DATA_HOME/bessemer or ~/.local/share/bessemer]
+    /// The server's data directory [default: `$XDG_DATA_HOME/bessemer` or `~/.local/share/bessemer`]
     #[arg(long, value_name = "DIR", env = "BESSEMER_DATA_DIR")]
     data_dir: Option<PathBuf>,
 }

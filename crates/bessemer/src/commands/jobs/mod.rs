@@ -31,7 +31,7 @@ enum JobsCommand {
         /// Of this kind: transform, training or processing
         #[arg(long)]
         kind: Option<String>,
-        /// In this phase: in_progress, completed, failed, stopping or stopped
+        /// In this phase: `in_progress`, completed, failed, stopping or stopped
         #[arg(long)]
         phase: Option<String>,
         /// With this in the name

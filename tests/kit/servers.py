@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from kit.cli import BINARY, PYTHON
+from kit.cli import PYTHON
 
 CONTAINER = Path(__file__).parent.parent / "serving" / "container.py"
 SERVE = f"{PYTHON} {CONTAINER}"
@@ -65,18 +65,6 @@ def object_store():
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def s3_service(folder):
-    """Bessemer's S3 over `folder`, with the keys AKIAWRITER and AKIAREADER; yields its address."""
-    binary = os.environ.get("BESSEMER_S3", BINARY.parent / "examples" / "s3")
-    process = subprocess.Popen([binary, folder], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().strip()
     finally:
         process.kill()
         process.wait()

@@ -22,8 +22,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     if !rust_only {
         workspace::run(workspace::cargo().args(["build", "--quiet", "--package", "bessemer"]))?;
-        let service = ["build", "--quiet", "--package", "bessemer-aws", "--example", "s3"];
-        workspace::run(workspace::cargo().args(service))?;
         let own = ["--rust-only", "--e2e-only"];
         let rest: Vec<_> =
             arguments.iter().filter(|argument| !own.contains(&argument.as_str())).collect();

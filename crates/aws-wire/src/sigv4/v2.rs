@@ -203,6 +203,10 @@ fn string_to_sign(
         text.push_str(&format!("{name}:{value}\n"));
     }
     text.push_str(request.path);
+    // Clients sign a bucket with a slash at its end, also where they leave it out of the URL.
+    if request.path.len() > 1 && !request.path[1..].contains('/') {
+        text.push('/');
+    }
     let mut resource: Vec<(&str, &str)> = Vec::new();
     for (name, value) in &parameters.0 {
         if SIGNED_PARAMETERS.contains(&name.as_str()) {

@@ -64,6 +64,6 @@ mod tests {
         let text = metrics.text(&[(Phase::Failed, 3)]);
         let line = "bessemer_requests_total{service=\"sts\",operation=\"GetCallerIdentity\",code=";
         assert!(text.contains(&format!("{line}\"200\"}} 2\n{line}\"403\"}} 1\n")), "{text}");
-        assert!(text.ends_with("bessemer_jobs{phase=\"Failed\"} 3\n"), "{text}");
+        assert!(text.ends_with("bessemer_jobs{phase=\"failed\"} 3\n"), "{text}");
     }
 }

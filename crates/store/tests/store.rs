@@ -46,8 +46,11 @@ fn new_job(name: &str) -> NewJob {
         share: "search".into(),
         cores: 1,
         memory: 1 << 20,
+        instance_type: "ml.m5.large".into(),
+        instance_count: 1,
         note: None,
         policy: RetryPolicy { attempts: 2, ..RetryPolicy::default() },
+        requested_attempts: None,
         limits: Limits::default(),
     }
 }
@@ -354,7 +357,7 @@ async fn a_database_of_a_later_release_is_left_alone() {
             Ok(_) => panic!("a later release's database was opened"),
         }
     };
-    assert!(refused.contains("is of version 99, and this release knows versions up to 1"));
+    assert!(refused.contains("is of version 99, and this release knows versions up to 2"));
 }
 
 #[tokio::test]

@@ -59,6 +59,26 @@ pub struct Job {
     pub modified_at: u64,
 }
 
+impl Job {
+    /// What the job comes to for clients of SageMaker: its phase, but training and processing jobs
+    /// that ran out of time are stopped, and so are training jobs that waited for too long.
+    #[must_use]
+    pub fn status(&self) -> Phase {
+        let state = &self.lifecycle.state;
+        match (state.name().phase(), self.kind, state.failure()) {
+            (
+                Phase::Failed,
+                JobKind::Training | JobKind::Processing,
+                Some((FailureClass::Timeout, _)),
+            )
+            | (Phase::Failed, JobKind::Training, Some((FailureClass::Capacity, _))) => {
+                Phase::Stopped
+            }
+            (phase, ..) => phase,
+        }
+    }
+}
+
 /// What a job was asked to do and what came of it, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Documents {

@@ -16,8 +16,8 @@ const MOST: usize = 50;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireTag {
-    key: String,
-    value: String,
+    pub(super) key: String,
+    pub(super) value: String,
 }
 
 impl From<WireTag> for Tag {

@@ -46,8 +46,11 @@ fn new_job(name: &str) -> NewJob {
         share: "search".into(),
         cores: 1,
         memory: 1 << 20,
+        instance_type: "ml.m5.large".into(),
+        instance_count: 1,
         note: None,
         policy: RetryPolicy { attempts: 2, ..RetryPolicy::default() },
+        requested_attempts: None,
         limits: Limits::default(),
     }
 }

@@ -16,8 +16,8 @@ const MOST: usize = 50;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireTag {
-    pub(super) key: String,
-    pub(super) value: String,
+    key: String,
+    value: String,
 }
 
 impl From<WireTag> for Tag {

@@ -15,7 +15,7 @@ use bessemer_domain::{
 pub use query::{JobPage, JobQuery, JobSort};
 pub use submit::NewJob;
 
-use crate::{error::StoreError, history::HistoryEntry, store::Store};
+use crate::{error::StoreError, history::HistoryEntry, store::Store, tags::Tag};
 
 /// The table of jobs.
 pub struct JobTable<'s>(pub(crate) &'s Store);
@@ -37,6 +37,12 @@ pub struct Job {
     pub share: String,
     /// Cores that it takes while it runs.
     pub cores: u32,
+    /// The type of the instances that it asks for, such as `ml.m5.xlarge`.
+    pub instance_type: String,
+    /// How many instances it asks for.
+    pub instance_count: u32,
+    /// Its tags as they are now, in the order of their keys.
+    pub tags: Vec<Tag>,
     /// What was changed about the request, in words.
     pub note: Option<String>,
     /// Where it stands and how it goes on.

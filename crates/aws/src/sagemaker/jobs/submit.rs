@@ -1,13 +1,13 @@
 //! Puts a new job in the queue.
 
-use bessemer_domain::{JobKind, Limits, RetryPolicy};
+use bessemer_domain::{ByteSize, JobKind, Limits, RetryPolicy};
 use bessemer_jobs::{JobsError, Resources};
 use bessemer_store::NewJob;
 use serde_json::Value;
 
 use super::{
     super::{error::Error, tags::WireTag},
-    JobRequest, words,
+    JobRequest, resources, words,
 };
 use crate::{caller::Caller, platform::Platform};
 
@@ -18,8 +18,10 @@ pub(in super::super) struct Submission {
     /// The input of its Create.
     pub(in super::super) input: Value,
     pub(in super::super) tags: Vec<WireTag>,
-    pub(in super::super) resources: Resources,
-    pub(in super::super) policy: RetryPolicy,
+    pub(in super::super) instance_type: String,
+    pub(in super::super) instance_count: u32,
+    /// Attempts that the request asks for, the first included.
+    pub(in super::super) attempts: Option<u32>,
     pub(in super::super) limits: Limits,
 }
 
@@ -30,6 +32,7 @@ pub(in super::super) async fn submit(
     new: Submission,
 ) -> Result<String, Error> {
     let arn = caller.arn("sagemaker", &format!("{}/{}", words(new.kind).resource, new.name));
+    let resources = asked(&new)?;
     let mut job = new.input;
     job.as_object_mut().and_then(|members| members.shift_remove("Tags"));
     let request = serde_json::to_string(&JobRequest { job });
@@ -41,10 +44,13 @@ pub(in super::super) async fn submit(
         tags: new.tags.into_iter().map(Into::into).collect(),
         priority: 0,
         share: String::new(),
-        cores: new.resources.cores,
-        memory: new.resources.memory,
+        cores: resources.cores,
+        memory: resources.memory,
+        instance_type: new.instance_type,
+        instance_count: new.instance_count,
         note: None,
-        policy: new.policy,
+        policy: RetryPolicy::default(),
+        requested_attempts: new.attempts,
         limits: new.limits,
     };
     match platform.jobs.submit(job).await {
@@ -55,4 +61,24 @@ pub(in super::super) async fn submit(
         Err(JobsError::AlreadyExists { .. }) => Err(Error::JobExists(arn)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What its instances have, or what its `Environment` asks for instead: the smallest instances have
+/// two cores, which is more than most small jobs want of a machine.
+fn asked(new: &Submission) -> Result<Resources, Error> {
+    let mut asked = resources(&new.instance_type, new.instance_count)?;
+    let setting = |name: &str| new.input["Environment"][name].as_str();
+    if let Some(text) = setting("BESSEMER_CORES") {
+        let cores = text.parse().ok().filter(|cores| *cores > 0);
+        asked.cores = cores.ok_or_else(|| wrong("BESSEMER_CORES", text, "a number of cores"))?;
+    }
+    if let Some(text) = setting("BESSEMER_MEMORY") {
+        let memory = text.parse::<ByteSize>().map(|size| size.0).ok().filter(|bytes| *bytes > 0);
+        asked.memory = memory.ok_or_else(|| wrong("BESSEMER_MEMORY", text, "such as `512MiB`"))?;
+    }
+    Ok(asked)
+}
+
+fn wrong(name: &str, found: &str, wanted: &str) -> Error {
+    Error::Validation(format!("Environment variable {name} must be {wanted}, not `{found}`"))
 }

@@ -1,12 +1,12 @@
 //! `CreateProcessingJob`.
 
-use bessemer_domain::{JobKind, Limits, RetryPolicy};
+use bessemer_domain::{JobKind, Limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{
     error::Error,
-    jobs::{Submission, resources, submit},
+    jobs::{Submission, submit},
     tags::WireTag,
 };
 use super::checks::{self, Checked};
@@ -60,11 +60,9 @@ pub(crate) async fn create(
         name: request.processing_job_name,
         input: input.clone(),
         tags: request.tags,
-        resources: resources(
-            &cluster.instance_type.unwrap_or_default(),
-            cluster.instance_count.unwrap_or(1),
-        )?,
-        policy: RetryPolicy::default(),
+        instance_type: cluster.instance_type.unwrap_or_default(),
+        instance_count: cluster.instance_count.unwrap_or(1),
+        attempts: None,
         limits: Limits { total_millis: Some(runtime.saturating_mul(1_000)), ..Limits::default() },
     };
     let arn = submit(platform, caller, new).await?;

@@ -82,11 +82,6 @@ impl Expression {
         filters.iter().try_for_each(|filter| filter.check(resource))
     }
 
-    /// Whether any condition is about a property that begins so.
-    pub(super) fn mentions(&self, begin: &str) -> bool {
-        self.all().iter().any(|filter| filter.name.starts_with(begin))
-    }
-
     pub(super) fn matches(&self, record: &Value) -> bool {
         let filters = self.filters.iter().map(|filter| filter.matches(record));
         let nested = self.nested_filters.iter().map(|nested| nested.matches(record));

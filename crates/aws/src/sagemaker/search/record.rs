@@ -1,14 +1,13 @@
 //! Jobs as records that searches look at and answer.
 
 use bessemer_domain::JobKind;
-use bessemer_store::{Documents, HistoryEntry, Job};
+use bessemer_store::{Documents, HistoryEntry, Job, Tag};
 use serde_json::{Map, Value, json};
 
 use super::super::{
     error::Error,
     jobs::{self, reason, status_of, words},
     processing,
-    tags::WireTag,
     times::seconds,
     training, transform,
 };
@@ -102,20 +101,43 @@ impl Resource {
         if is_known { Ok(()) } else { Err(format!("There is no property {name} to search by")) }
     }
 
-    /// A job as a record, with its tags and metrics by their names.
-    pub(super) fn record(
+    /// A job as a result of a search.
+    pub(super) fn to_answer(
         self,
         job: Job,
         documents: &Documents,
         history: &[HistoryEntry],
-        tags: &[WireTag],
     ) -> Result<Value, Error> {
-        let shown = Value::Array(tags.iter().map(|tag| json!(tag)).collect());
+        let tag = |tag: &Tag| json!({ "Key": tag.key, "Value": tag.value });
+        let tags = job.tags.iter().map(tag).collect();
+        self.record(job, documents, history, Value::Array(tags))
+    }
+
+    /// A job as filters see it: with its tags and metrics by their names.
+    pub(super) fn to_filter(self, job: Job, documents: &Documents) -> Result<Value, Error> {
+        let tags = job.tags.iter().map(|tag| (tag.key.clone(), json!(tag.value))).collect();
+        let mut record = self.record(job, documents, &[], Value::Object(tags))?;
+        let metrics = record.get("FinalMetricDataList").and_then(Value::as_array);
+        let named = metrics.into_iter().flatten().filter_map(|metric| {
+            Some((metric["MetricName"].as_str()?.to_owned(), metric["Value"].clone()))
+        });
+        let named = named.collect();
+        record["Metrics"] = Value::Object(named);
+        Ok(record)
+    }
+
+    fn record(
+        self,
+        job: Job,
+        documents: &Documents,
+        history: &[HistoryEntry],
+        tags: Value,
+    ) -> Result<Value, Error> {
         let mut record = match self {
             Self::TrainingJob => described(job, documents, history)?,
             Self::TrialComponent => component(job, documents, history)?,
         };
-        record.insert("Tags".to_owned(), shown);
+        record.insert("Tags".to_owned(), tags);
         Ok(Value::Object(record))
     }
 
@@ -181,20 +203,4 @@ fn component(
         Value::Object(component) => Ok(component),
         _ => Ok(Map::new()),
     }
-}
-
-/// Tags and metrics by their names, for filters.
-pub(super) fn with_names(record: &mut Value, tags: &[WireTag]) {
-    let metrics = record.get("FinalMetricDataList").and_then(Value::as_array);
-    let metrics: Map<String, Value> = metrics
-        .into_iter()
-        .flatten()
-        .filter_map(|metric| {
-            Some((metric["MetricName"].as_str()?.to_owned(), metric["Value"].clone()))
-        })
-        .collect();
-    let tags: Map<String, Value> =
-        tags.iter().map(|tag| (tag.key.clone(), json!(tag.value))).collect();
-    record["Metrics"] = Value::Object(metrics);
-    record["Tags"] = Value::Object(tags);
 }

@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 
 use bessemer_domain::JobId;
-use bessemer_store::{Documents, Job, JobQuery, Tag};
+use bessemer_store::{Documents, Job, JobQuery};
 use serde_json::{Value, json};
 
 use super::{
-    super::{error::Error, tags::WireTag},
-    compare::property,
-    expression::Expression,
-    order::Place,
-    record::{Resource, with_names},
+    super::error::Error, compare::property, expression::Expression, order::Place, record::Resource,
 };
 use crate::platform::Platform;
 
@@ -25,8 +21,6 @@ pub(super) async fn places(
     expression: Option<&Expression>,
     sort_by: &str,
 ) -> Result<Vec<Place>, Error> {
-    let wants_tags = expression.is_some_and(|expression| expression.mentions("Tags"));
-    let wants_tags = wants_tags || sort_by.starts_with("Tags");
     let mut places = Vec::new();
     let mut page = None;
     loop {
@@ -36,10 +30,8 @@ pub(super) async fn places(
         for job in found.jobs {
             // A job and its documents come and go together.
             let Some(documents) = documents.remove(&job.id) else { continue };
-            let tags = if wants_tags { tags(platform, &job).await? } else { Vec::new() };
             let number = job.id.0;
-            let mut record = resource.record(job, &documents, &[], &[])?;
-            with_names(&mut record, &tags);
+            let record = resource.to_filter(job, &documents)?;
             if expression.is_none_or(|expression| expression.matches(&record)) {
                 let key = property(&record, sort_by).first().map(|key| (*key).clone());
                 places.push(Place { key: key.unwrap_or_default(), job: number });
@@ -63,8 +55,7 @@ pub(super) async fn records(
         let Some(job) = platform.store.jobs().get_by_id(JobId(place.job)).await? else { continue };
         let documents = platform.jobs.documents(&job).await?;
         let history = platform.jobs.history(&job).await?;
-        let tags = tags(platform, &job).await?;
-        let record = resource.record(job, &documents, &history, &tags)?;
+        let record = resource.to_answer(job, &documents, &history)?;
         results.push(json!({ resource.member(): record }));
     }
     Ok(results)
@@ -73,9 +64,4 @@ pub(super) async fn records(
 async fn documents(platform: &Platform, jobs: &[Job]) -> Result<HashMap<JobId, Documents>, Error> {
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
     Ok(platform.store.jobs().documents_of(&ids).await?.into_iter().collect())
-}
-
-async fn tags(platform: &Platform, job: &Job) -> Result<Vec<WireTag>, Error> {
-    let tags = platform.store.tags().list(&job.arn).await?;
-    Ok(tags.into_iter().map(|Tag { key, value }| WireTag { key, value }).collect())
 }

@@ -12,7 +12,8 @@ use super::{
 const LONGEST: u64 = 28 * 86_400;
 
 /// Members of the request that ask for work which is not done here.
-const UNSUPPORTED: [&str; 3] = ["ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig"];
+const UNSUPPORTED: [&str; 4] =
+    ["ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig", "TensorBoardOutputConfig"];
 
 /// Members of its `ResourceConfig` that do.
 const UNSUPPORTED_RESOURCES: [&str; 4] =

@@ -1,12 +1,12 @@
 //! `CreateTrainingJob`.
 
-use bessemer_domain::{JobKind, Limits, RetryPolicy};
+use bessemer_domain::{JobKind, Limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{
     error::Error,
-    jobs::{Submission, resources, submit},
+    jobs::{Submission, submit},
     tags::WireTag,
 };
 use super::checks;
@@ -69,21 +69,13 @@ pub(crate) async fn create(
         name: request.training_job_name,
         input: input.clone(),
         tags: request.tags,
-        resources: resources(&kind, count)?,
-        policy: policy(request.retry_strategy.as_ref()),
+        instance_type: kind,
+        instance_count: count,
+        attempts: request.retry_strategy.map(|strategy| strategy.maximum_retry_attempts + 1),
         limits: limits(&stopping),
     };
     let arn = submit(platform, caller, new).await?;
     Ok(json!({ "TrainingJobArn": arn }))
-}
-
-/// AWS tries again what failed for no fault of the job, and so do we, if not told how often.
-fn policy(strategy: Option<&RetryStrategy>) -> RetryPolicy {
-    let policy = RetryPolicy::default();
-    match strategy {
-        Some(strategy) => RetryPolicy { attempts: strategy.maximum_retry_attempts + 1, ..policy },
-        None => policy,
-    }
 }
 
 fn limits(stopping: &StoppingCondition) -> Limits {

@@ -27,7 +27,7 @@ struct CreateTransformJob {
 #[serde(rename_all = "PascalCase")]
 struct TransformResources {
     instance_type: String,
-    instance_count: u64,
+    instance_count: u32,
 }
 
 pub(crate) async fn create(
@@ -54,8 +54,11 @@ pub(crate) async fn create(
         share: String::new(),
         cores: resources.cores,
         memory: resources.memory,
+        instance_type: request.transform_resources.instance_type,
+        instance_count: request.transform_resources.instance_count,
         note: one_machine(request.transform_resources.instance_count),
         policy: RetryPolicy::default(),
+        requested_attempts: None,
         limits: Limits { grace_millis: 30_000, ..Limits::default() },
     };
     match platform.jobs.submit(job).await {
@@ -65,6 +68,6 @@ pub(crate) async fn create(
     }
 }
 
-fn one_machine(instances: u64) -> Option<String> {
+fn one_machine(instances: u32) -> Option<String> {
     (instances > 1).then(|| format!("its {instances} instances are one process on this machine"))
 }

@@ -16,7 +16,7 @@ from kit import platform
 
 MODELS = pathlib.Path(__file__).parent.parent / "crates" / "aws-wire" / "models"
 MODELLED = ["sagemaker", "logs", "iam", "sts"]
-NOT_SERVED = ["dynamodb", "sqs", "sns", "lambda", "batch", "events", "scheduler", "athena", "glue", "cloudwatch"]
+NOT_SERVED = ["dynamodb", "sqs", "sns", "batch", "events", "scheduler", "cloudwatch"]
 
 # What AWS's services answer to requests that nobody vouches for.
 UNSIGNED_CODES = {"MissingAuthenticationToken", "MissingAuthenticationTokenException", "AccessDenied"}

@@ -2,12 +2,11 @@
 
 import io
 import re
-import tarfile
 
 import numpy as np
 import pytest
 
-from kit import clients, platform, tables
+from kit import clients, models, platform, tables
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +19,7 @@ def server(tmp_path_factory):
 def archive(booster, tmp_path_factory):
     """The booster as a model.tar.gz, and the booster."""
     packed = tmp_path_factory.mktemp("packed") / "model.tar.gz"
-    with tarfile.open(packed, mode="w:gz") as tar:
-        tar.add(booster[0], "xgboost-model")
+    packed.write_bytes(models.archive(booster[0], "xgboost-model"))
     return packed, booster[1]
 
 

@@ -1,5 +1,8 @@
 """Builds the models that the tests score with, and their libraries' own answers."""
 
+import io
+import tarfile
+
 import numpy as np
 import onnx
 import pyarrow as pa
@@ -138,6 +141,14 @@ def save_booster(path, objective="binary:logistic", classes=None, rounds=20, dep
     booster = xgboost.train(settings, data, rounds)
     booster.save_model(path)
     return booster
+
+
+def archive(path, name=None):
+    """A model.tar.gz that holds `path`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(path, name or path.name)
+    return packed.getvalue()
 
 
 def onnx_answers(path, inputs):

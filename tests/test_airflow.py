@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from kit import clients, cli, models, platform, tables
+from kit import clients, cli, models, platform
 
 
 class Airflow:
@@ -48,17 +48,11 @@ def put(airflow, key, text):
     airflow.server.client("s3").put_object(Bucket="lake", Key=key, Body=text.encode())
 
 
-def csv_of(features):
-    return "".join(",".join(repr(float(value)) for value in row) + "\n" for row in features)
-
-
 def test_operators_and_sensor_run_jobs(airflow, booster):
-    import xgboost
-
-    features = tables.matrix(tables.people(30, seed=4)).astype(np.float32)
+    features = models.rows(30)
     halves = {"day": features[:20], "night": features[20:]}
     for name, rows in halves.items():
-        put(airflow, f"{name}/rows.csv", csv_of(rows))
+        put(airflow, f"{name}/rows.csv", models.csv_of(rows))
     airflow.run("dags", "test", "scoring")
     states = airflow.states()
     assert [states[f"scoring.{task}"] for task in ("model", "waits", "starts", "ended")] == ["success"] * 4
@@ -69,8 +63,7 @@ def test_operators_and_sensor_run_jobs(airflow, booster):
         key = f"scores/{name}/rows.csv.out"
         body = airflow.server.client("s3").get_object(Bucket="lake", Key=key)["Body"].read()
         answers = np.array(body.split(), dtype=np.float32)
-        data = xgboost.DMatrix(rows, feature_names=tables.FEATURES)
-        np.testing.assert_allclose(answers, booster[1].predict(data), rtol=1e-6)
+        np.testing.assert_allclose(answers, models.booster_answers(booster[1], rows), rtol=1e-6)
 
 
 def test_a_sensor_tells_why_a_job_failed(airflow):

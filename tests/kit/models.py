@@ -151,6 +151,26 @@ def archive(path, name=None):
     return packed.getvalue()
 
 
+def rows(count, seed=1):
+    """Rows as the booster reads them."""
+    from kit.tables import matrix, people
+
+    return matrix(people(count, seed=seed)).astype(np.float32)
+
+
+def csv_of(rows):
+    return "".join(",".join(repr(float(value)) for value in row) + "\n" for row in rows)
+
+
+def booster_answers(booster, features):
+    """XGBoost's own answers of a model that `save_booster` made."""
+    import xgboost
+
+    from kit.tables import FEATURES
+
+    return booster.predict(xgboost.DMatrix(features, feature_names=FEATURES))
+
+
 def onnx_answers(path, inputs):
     """onnxruntime's own answers, by output name."""
     import onnxruntime

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod completion;
+mod config;
 mod demo;
 mod env;
 mod exec;
@@ -34,6 +35,7 @@ enum Command {
     Env(env::Env),
     Exec(exec::Exec),
     Keys(keys::Keys),
+    Config(config::Config),
     Jobs(jobs::Jobs),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
@@ -54,6 +56,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Env(command) => command.run(),
         Command::Exec(command) => command.run(),
         Command::Keys(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),

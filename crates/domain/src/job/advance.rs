@@ -114,7 +114,11 @@ impl Lifecycle {
         match limit.filter(|limit| at.now >= self.waiting_since.saturating_add(*limit)) {
             Some(limit) => Ok(self.with(JobState::Failed {
                 class: FailureClass::Capacity,
-                message: format!("there was no room for it within {}", seconds(limit)),
+                message: format!(
+                    "CapacityError: Unable to provision requested ML compute capacity: there was \
+                     no room for it within {}",
+                    seconds(limit)
+                ),
             })),
             None => Ok(self.with(JobState::Queued)),
         }

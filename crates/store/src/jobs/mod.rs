@@ -4,6 +4,7 @@ mod change;
 mod count;
 mod list;
 mod query;
+mod quota;
 mod record;
 mod submit;
 
@@ -13,6 +14,7 @@ use bessemer_domain::{
 };
 
 pub use query::{JobPage, JobQuery, JobSort};
+pub use quota::QuotaCheck;
 pub use submit::NewJob;
 
 use crate::{error::StoreError, history::HistoryEntry, store::Store, tags::Tag};
@@ -109,6 +111,16 @@ pub struct Advanced {
 pub struct WaitingJob {
     /// Its number.
     pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Its name.
+    pub name: String,
+    /// The type of its instances.
+    pub instance_type: String,
+    /// How many instances it asks for.
+    pub instance_count: u32,
+    /// Its tags, in the order of their keys.
+    pub tags: Vec<Tag>,
     /// `Queued` or `Backoff`.
     pub state: StateName,
     /// Jobs of a higher priority go first.
@@ -147,9 +159,24 @@ pub struct EndedJob {
 impl JobTable<'_> {
     /// Puts a job in the queue. Its name must be new for its kind.
     pub async fn submit(&self, job: NewJob, now: u64) -> Result<Job, StoreError> {
-        let write = self
-            .0
-            .write(move |conn| Box::pin(async move { submit::submit(conn, &job, now).await }));
+        self.submit_within(job, Vec::new(), now).await
+    }
+
+    /// The same, if all of `quotas` have room for it; they are looked at in the transaction that
+    /// puts the job in place.
+    pub async fn submit_within(
+        &self,
+        job: NewJob,
+        quotas: Vec<QuotaCheck>,
+        now: u64,
+    ) -> Result<Job, StoreError> {
+        let write = self.0.write(move |conn| {
+            Box::pin(async move {
+                let submitted = submit::submit(conn, &job, now).await?;
+                quota::check(conn, &job, &quotas).await?;
+                Ok(submitted)
+            })
+        });
         write.await
     }
 

@@ -99,7 +99,9 @@ fn a_lack_of_room_counts_no_attempt_and_ends_with_the_wait() {
     }
     assert_eq!(job.due_at(), Some(NOW + 5_000));
     let (failed, _) = step(&job, &JobEvent::Due, NOW + 5_000);
-    let message = "there was no room for it within 5 s".to_owned();
+    let message = "CapacityError: Unable to provision requested ML compute capacity: there was no \
+                   room for it within 5 s"
+        .to_owned();
     assert_eq!(failed.state, JobState::Failed { class: FailureClass::Capacity, message });
 }
 

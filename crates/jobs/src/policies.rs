@@ -41,7 +41,7 @@ impl Policies {
         }
         if let Some(wait) = self.queue.max_wait {
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            job.limits.wait_millis = Some(job.limits.wait_millis.map_or(wait, |own| own.min(wait)));
+            job.limits.room_millis = Some(wait);
         }
         let facts = facts(job.kind, &job.name, &job.instance_type, &job.tags);
         if let Some(rule) = self.retries.iter().find(|rule| rule.jobs.selects(&facts)) {

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 const SCRIPTS: &[&str] = &[
     include_str!("../migrations/0001_jobs.sql"),
     include_str!("../migrations/0002_instances.sql"),
+    include_str!("../migrations/0003_status.sql"),
 ];
 
 /// The version that this release writes.

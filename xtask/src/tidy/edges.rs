@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -36,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "bessemer-domain",
             "bessemer-config",
+            "bessemer-notify",
             "bessemer-aws-wire",
             "bessemer-objects",
             "bessemer-store",

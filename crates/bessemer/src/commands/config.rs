@@ -27,14 +27,15 @@ impl Config {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
             ConfigCommand::Sample => print(SAMPLE),
-            ConfigCommand::Check => match self.data.settings()? {
-                (_, Some(file)) => print(&format!("{} is in order\n", file.display())),
-                (_, None) => {
+            ConfigCommand::Check => {
+                let (_, file) = self.data.settings()?;
+                let file = file.ok_or_else(|| {
                     let missing = anyhow::anyhow!("find `{}`", bessemer_config::FILE_NAME);
-                    return Err(Failure::new(ExitCode::NotFound, missing)
-                        .with_hint("name a file by `--config`; without one all is as usual"));
-                }
-            },
+                    Failure::new(ExitCode::NotFound, missing)
+                        .with_hint("name a file by `--config`; without one all is as usual")
+                })?;
+                print(&format!("{} is in order\n", file.display()));
+            }
         }
         Ok(ExitCode::Ok)
     }

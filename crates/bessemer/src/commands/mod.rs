@@ -8,6 +8,7 @@ mod env;
 mod exec;
 mod jobs;
 mod keys;
+mod notify;
 mod rejects;
 mod replay;
 mod runtime;
@@ -36,6 +37,7 @@ enum Command {
     Exec(exec::Exec),
     Keys(keys::Keys),
     Config(config::Config),
+    Notify(notify::Notify),
     Jobs(jobs::Jobs),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
@@ -57,6 +59,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Exec(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),

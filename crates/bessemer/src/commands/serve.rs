@@ -12,6 +12,7 @@ use bessemer_compute::logs::LogFolder;
 use bessemer_config::{Config, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
+use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_objects::buckets::BucketDir;
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
@@ -91,6 +92,15 @@ impl Serve {
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
+        let settings = config.notifications.clone();
+        let options = NotifierOptions {
+            store: platform.store.clone(),
+            settings,
+            clock: Arc::new(SystemClock),
+        };
+        let _notifier = Notifier::start(options)
+            .await
+            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
         write_address(&directory, &address.to_string()).map_err(internal)?;

@@ -16,10 +16,10 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataOptions {
     /// The server's data directory [default: `$XDG_DATA_HOME/bessemer` or `~/.local/share/bessemer`]
-    #[arg(long, value_name = "DIR", env = "BESSEMER_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = "BESSEMER_DATA_DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// The server's settings [default: `bessemer.toml` in the data directory or here]
-    #[arg(long, value_name = "FILE", env = "BESSEMER_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "BESSEMER_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 

@@ -9,8 +9,8 @@ mod record;
 mod submit;
 
 use bessemer_domain::{
-    Effect, FailureClass, JobEvent, JobId, JobKind, Lifecycle, Moment, Phase, ProcessId, StateName,
-    Token,
+    CAPACITY_ERROR, Effect, FailureClass, JobEvent, JobId, JobKind, Lifecycle, Moment, Phase,
+    ProcessId, StateName, Token,
 };
 
 pub use query::{JobPage, JobQuery, JobSort};
@@ -59,6 +59,28 @@ pub struct Job {
     pub ended_at: Option<u64>,
     /// When it last changed.
     pub modified_at: u64,
+}
+
+impl Job {
+    /// What the job comes to for clients of SageMaker: its phase, but training and processing jobs
+    /// that ran out of time are stopped, and so are training jobs that waited for too long.
+    #[must_use]
+    pub fn status(&self) -> Phase {
+        let state = &self.lifecycle.state;
+        match (state.name().phase(), self.kind, state.failure()) {
+            (
+                Phase::Failed,
+                JobKind::Training | JobKind::Processing,
+                Some((FailureClass::Timeout, _)),
+            )
+            | (Phase::Failed, JobKind::Training, Some((FailureClass::Capacity, _)))
+                if !state.failure().is_some_and(|(_, why)| why.starts_with(CAPACITY_ERROR)) =>
+            {
+                Phase::Stopped
+            }
+            (phase, ..) => phase,
+        }
+    }
 }
 
 /// What a job was asked to do and what came of it, as JSON.

@@ -19,8 +19,10 @@ ROLE = "arn:aws:iam::000000000000:role/bessemer"
 class Platform:
     """A data directory and, while it runs, its server."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options, env=None):
         self.folder = folder
+        self.options = options
+        self.env = env or {}
         self.process = None
         self.said = folder.parent / f"{folder.name}.log"
         self.address = None
@@ -29,10 +31,11 @@ class Platform:
         self.log = open(self.said, "ab")
         begins = self.said.stat().st_size
         command = [cli.BINARY, "serve", "--data-dir", self.folder, "--listen", "127.0.0.1:0"]
+        command += self.options
         # A session of its own, so that a test can end the server and all that it has started.
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            env=cli.environment(), start_new_session=True,
+            env=cli.environment(**self.env), start_new_session=True,
         )
         ready = "bessemer is ready at "
         while ready not in (text := self.said.read_text()[begins:]):
@@ -88,8 +91,9 @@ class Platform:
 
 
 @contextlib.contextmanager
-def running(folder):
-    platform = Platform(folder).start()
+def running(folder, *options, **settings):
+    """`settings` of [`Platform`]; `options` of `bessemer serve`."""
+    platform = Platform(folder, *options, **settings).start()
     try:
         yield platform
     finally:

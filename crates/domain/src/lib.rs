@@ -16,9 +16,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use exit_code::ExitCode;
 pub use hex::hex;
 pub use job::{
-    Effect, FailureClass, JobEvent, JobId, JobKind, JobState, Lifecycle, Limits, Moment, Outcome,
-    ParseFailureClassError, ParseJobKindError, Phase, ProcessId, Refused, RetryBackoff,
-    RetryPolicy, StateName, StopReason, Token, Transition, UnknownStateError,
+    CAPACITY_ERROR, Effect, FailureClass, JobEvent, JobId, JobKind, JobState, Lifecycle, Limits,
+    Moment, Outcome, ParseFailureClassError, ParseJobKindError, Phase, ProcessId, Refused,
+    RetryBackoff, RetryPolicy, StateName, StopReason, Token, Transition, UnknownStateError,
 };
 pub use nearest::nearest_names;
 pub use reject_class::{ParseRejectClassError, RejectClass};

@@ -173,6 +173,7 @@ async fn request(shared: &Arc<Shared>, job: JobId) -> Result<String, StoreError>
 fn clear(shared: &Shared, entry: &Entry, serial: u64) {
     let mut board = shared.board();
     board.leave(entry.job, serial);
+    board.queue.pass(shared.now());
     board.queue.release(entry);
     drop(board);
     shared.changed.notify_one();

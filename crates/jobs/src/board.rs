@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     control::Stop,
-    queue::{Entry, Queue},
+    queue::{Entry, Queue, Weights},
     resources::Resources,
 };
 
@@ -45,9 +45,9 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(machine: Resources) -> Self {
+    pub(crate) fn new(machine: Resources, weights: Weights) -> Self {
         Self {
-            queue: Queue::new(machine),
+            queue: Queue::new(machine, weights),
             alarms: BTreeSet::new(),
             live: HashMap::new(),
             parked: HashMap::new(),
@@ -58,7 +58,8 @@ impl Board {
     }
 
     /// The next job that can run now: it has been given room, and its attempt entered.
-    pub(crate) fn next_job(&mut self) -> Option<(Entry, Entered)> {
+    pub(crate) fn next_job(&mut self, now: u64) -> Option<(Entry, Entered)> {
+        self.queue.pass(now);
         while !self.closing {
             let entry = self.queue.next()?;
             if !self.live.contains_key(&entry.job) {

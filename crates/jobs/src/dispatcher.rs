@@ -9,13 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    attempt,
-    board::Entered,
-    queue::Entry,
-    resources::Resources,
-    shared::{self, Shared},
-};
+use crate::{attempt, board::Entered, queue::Entry, shared::Shared};
 
 /// Asks the dispatcher to end: attempts that run on at that instant (milliseconds since 1970) are
 /// dropped. The answer comes when it has ended.
@@ -34,9 +28,10 @@ pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<Left, StoreError> {
     let leased = shared.store.jobs().leased().await?;
     let waiting = shared.store.jobs().waiting().await?;
     let mut board = shared.board();
+    board.queue.pass(shared.now());
     let mut attempts = Vec::new();
     for job in leased {
-        let mut entry = shared::entry(&job);
+        let mut entry = shared.policies.entry(&job);
         entry.need = entry.need.clamped_to(shared.machine).0;
         board.queue.occupy(&entry);
         attempts.push((entry, board.enter(job.id), job));
@@ -46,9 +41,7 @@ pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<Left, StoreError> {
             board.set_alarm(due, job.id);
         }
         if job.state == StateName::Queued {
-            let need = Resources { cores: job.cores, memory: job.memory };
-            let (job, priority, share) = (job.id, job.priority, job.share.into());
-            board.queue.push(Entry { job, priority, share, need, overtaken: 0 });
+            board.queue.push(shared.policies.waiting(&job));
         }
     }
     Ok(Left { attempts })
@@ -113,7 +106,10 @@ pub(crate) async fn serve(
 /// Starts attempts while there are jobs that find room.
 fn start_all(shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
     loop {
-        let next = shared.board().next_job();
+        let next = {
+            let now = shared.now();
+            shared.board().next_job(now)
+        };
         let Some((entry, entered)) = next else { return };
         tasks.spawn(attempt::run(Arc::clone(shared), entry, entered));
     }

@@ -1,7 +1,7 @@
 //! What can go wrong with a job as such; how its attempts fail is part of the job.
 
 use bessemer_domain::{JobKind, Refused};
-use bessemer_store::StoreError;
+use bessemer_store::{StoreError, Tag};
 
 /// Why something could not be done with a job.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,6 +22,25 @@ pub enum JobsError {
         /// The job's name.
         name: String,
     },
+    /// A quota that is set has no room for the job.
+    #[error(
+        "The account-level service limit '{label}' is {limit} Instances, with current utilization \
+         of {current} Instances and a request delta of {delta} Instances. Please raise the quota in \
+         the server's bessemer.toml, or wait for other jobs to end."
+    )]
+    LimitExceeded {
+        /// What the quota is called.
+        label: String,
+        /// How many instances it allows.
+        limit: u32,
+        /// How many there are.
+        current: u32,
+        /// How many more the job asks for.
+        delta: u32,
+    },
+    /// The tag that gives a job's priority has no priority in it.
+    #[error("the tag `{}` is `{}` and has to be a whole number from -1000 to 1000", .0.key, .0.value)]
+    BadPriority(Tag),
     /// The job can't do that in its state.
     #[error(transparent)]
     Refused(Refused),
@@ -38,6 +57,9 @@ impl From<StoreError> for JobsError {
         match error {
             StoreError::Refused(refused) => Self::Refused(refused),
             StoreError::Closed => Self::Closed,
+            StoreError::LimitExceeded { label, limit, current, delta } => {
+                Self::LimitExceeded { label, limit, current, delta }
+            }
             error => Self::Store(error),
         }
     }

@@ -1,9 +1,9 @@
 //! Why a job is where it is, in words for its owner. Pure.
 
-use bessemer_domain::{ByteSize, JobState, StopReason};
+use bessemer_domain::{ByteSize, FailureClass, JobState, RetryPolicy, StopReason};
 use bessemer_store::{AttemptRecord, Job};
 
-use crate::resources::Resources;
+use crate::{queue::Gate, resources::Resources};
 
 /// What the machine has, and who wants it.
 pub(crate) struct Room {
@@ -11,23 +11,17 @@ pub(crate) struct Room {
     pub(crate) total: Resources,
     /// Jobs in the queue.
     pub(crate) waiting: usize,
+    /// Cores that the job's share has, and its weight.
+    pub(crate) share: (u32, f64),
+    /// The quota that keeps the job waiting, and the instances that count for it.
+    pub(crate) closed: Option<(Gate, u32)>,
 }
 
 pub(crate) fn explain(job: &Job, attempts: &[AttemptRecord], room: &Room, now: u64) -> String {
     let life = &job.lifecycle;
     let attempt = format!("attempt {} of {}", life.attempts, life.policy.attempts);
     let mut text = match &life.state {
-        JobState::Queued => {
-            let waited = ago(life.waiting_since, now);
-            let need = Resources { cores: job.cores, memory: life.memory };
-            format!(
-                "it has waited for room for {waited}: it needs {}, and {} of {} are free; {} wait",
-                amount(need),
-                amount(room.free),
-                amount(room.total),
-                count(room.waiting as u64, "job"),
-            )
-        }
+        JobState::Queued => waits(job, room, now),
         JobState::Starting { .. } => match &job.stage {
             Some(stage) => format!("{attempt} gets ready: {stage}"),
             None => format!("{attempt} gets ready"),
@@ -70,8 +64,62 @@ pub(crate) fn explain(job: &Job, attempts: &[AttemptRecord], room: &Room, now: u
         let message = attempt.message.as_deref().unwrap_or_default();
         text.push_str(&format!("; attempt {} failed for `{class}`: {message}", attempt.number));
     }
+    if matches!(life.state, JobState::Starting { .. } | JobState::Running { .. }) {
+        text.push_str(&next_attempts(&life.policy, life.attempts));
+    }
     if let Some(note) = &job.note {
         text.push_str(&format!("; note: {note}"));
+    }
+    text
+}
+
+/// What a job that is queued waits for.
+fn waits(job: &Job, room: &Room, now: u64) -> String {
+    let life = &job.lifecycle;
+    let waited = ago(life.waiting_since, now);
+    let mut text = match &room.closed {
+        Some((gate, running)) => format!(
+            "it has waited for {waited} because of the quota `{}`: {} of {} run",
+            gate.label,
+            count(u64::from(*running), "instance"),
+            gate.limit,
+        ),
+        None => format!(
+            "it has waited for room for {waited}: it needs {}, and {} of {} are free",
+            amount(Resources { cores: job.cores, memory: life.memory }),
+            amount(room.free),
+            amount(room.total),
+        ),
+    };
+    text.push_str(&format!("; {} wait", count(room.waiting as u64, "job")));
+    if job.priority != 0 {
+        text.push_str(&format!("; its priority is {}", job.priority));
+    }
+    if !job.share.is_empty() {
+        let (cores, weight) = room.share;
+        let cores = count(u64::from(cores), "core");
+        text.push_str(&format!("; its share `{}` has {cores} and weight {weight}", job.share));
+    }
+    if let Some(due) = life.due_at() {
+        text.push_str(&format!("; it fails with CapacityError in {}", ago(now, due)));
+    }
+    text
+}
+
+/// What would follow a failure.
+fn next_attempts(policy: &RetryPolicy, made: u32) -> String {
+    let left = policy.attempts.saturating_sub(made.max(1));
+    let classes: Vec<String> = policy.classes.iter().map(|class| format!("`{class}`")).collect();
+    if left == 0 || classes.is_empty() {
+        return "; if it fails, no attempt follows".to_owned();
+    }
+    let mut text = format!(
+        "; if it fails for {}, {} may follow",
+        classes.join(" or "),
+        count(left.into(), "attempt")
+    );
+    if policy.classes.contains(&FailureClass::OutOfMemory) && policy.memory_growth > 1.0 {
+        text.push_str(&format!(" (with {} times the memory)", policy.memory_growth));
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::{
     dispatcher::{self, Shutdown},
     error::JobsError,
     explain::{self, Room},
+    policies::Policies,
     resources::Resources,
     runner::Runners,
     shared::Shared,
@@ -27,6 +28,8 @@ pub struct JobsOptions {
     pub runners: Runners,
     /// What they may take of the machine, all together.
     pub machine: Resources,
+    /// What the operator has set.
+    pub policies: Policies,
     /// Tells the time.
     pub timer: Arc<dyn Timer>,
     /// How long an attempt is held without being renewed, in milliseconds.
@@ -36,12 +39,13 @@ pub struct JobsOptions {
 }
 
 impl JobsOptions {
-    /// The whole of this machine, its clock, and leases of 30 seconds.
+    /// The whole of this machine, nothing set, its clock, and leases of 30 seconds.
     pub fn new(store: Store, runners: Runners, seed: u64) -> Self {
         Self {
             store,
             runners,
             machine: Resources::of_this_machine(),
+            policies: Policies::default(),
             timer: Arc::new(SystemTimer),
             lease_millis: 30_000,
             seed,
@@ -60,8 +64,8 @@ impl Jobs {
     /// Takes up what the last server left and begins to run jobs, in the runtime that it is called
     /// in. There has to be one at most for a store.
     pub async fn start(options: JobsOptions) -> Result<Self, JobsError> {
-        let JobsOptions { store, runners, machine, timer, lease_millis, seed } = options;
-        let shared = Shared::new(store, timer, machine, runners, lease_millis, seed);
+        let JobsOptions { store, runners, machine, policies, timer, lease_millis, seed } = options;
+        let shared = Shared::new(store, timer, machine, policies, runners, lease_millis, seed);
         let shared = Arc::new(shared);
         let left = dispatcher::recover(&shared).await?;
         let (shutdowns, asked) = mpsc::channel(1);
@@ -69,9 +73,11 @@ impl Jobs {
         Ok(Self { shared, shutdowns })
     }
 
-    /// Puts a job in the queue; when this returns, it is on disk. It gets no more than the machine
-    /// has, with a note, and its memory does not grow past that.
+    /// Puts a job in the queue; when this returns, it is on disk. It gets what the operator has set
+    /// for it, and no more than the machine has, with a note; its memory does not grow past that.
     pub async fn submit(&self, mut job: NewJob) -> Result<Job, JobsError> {
+        self.shared.policies.apply(&mut job)?;
+        let within = self.shared.policies.checks(&job)?;
         let machine = self.shared.machine;
         let asked = Resources { cores: job.cores, memory: job.memory };
         let (given, note) = asked.clamped_to(machine);
@@ -81,7 +87,7 @@ impl Jobs {
         let most = job.policy.memory_max.unwrap_or(u64::MAX);
         job.policy.memory_max = Some(most.min(machine.memory));
         let (kind, name) = (job.kind, job.name.clone());
-        match self.shared.submit(job).await {
+        match self.shared.submit(job, within).await {
             Err(StoreError::AlreadyExists { .. }) => Err(JobsError::AlreadyExists { kind, name }),
             done => Ok(done?),
         }
@@ -132,12 +138,16 @@ impl Jobs {
     pub async fn why(&self, kind: JobKind, name: &str) -> Result<String, JobsError> {
         let job = self.get(kind, name).await?;
         let attempts = self.attempts(&job).await?;
+        let entry = self.shared.policies.entry(&job);
         let room = {
             let board = self.shared.board();
+            let closed = board.queue.closed(&entry.gates, entry.instances);
             Room {
                 free: board.queue.free(),
                 total: self.shared.machine,
                 waiting: board.queue.len(),
+                share: board.queue.share(&job.share),
+                closed: closed.map(|(gate, running)| (gate.clone(), running)),
             }
         };
         Ok(explain::explain(&job, &attempts, &room, self.shared.now()))

@@ -12,6 +12,7 @@ mod dispatcher;
 mod error;
 mod explain;
 mod handle;
+mod policies;
 mod process;
 mod queue;
 mod resources;
@@ -26,6 +27,7 @@ pub use bessemer_store::{
 pub use control::{AttemptLost, Control, Stop};
 pub use error::JobsError;
 pub use handle::{Jobs, JobsOptions};
+pub use policies::Policies;
 pub use process::{end_process, identify_process, is_running, wait_for_exit};
 pub use resources::Resources;
 pub use runner::{Attempt, Runner, Runners};

@@ -1,21 +1,33 @@
-//! Which job goes next: by priority, then by how little of the machine its share has, then by age;
-//! and only if there is room. Pure.
+//! Which job goes next, and only if there is room. Pure.
+//!
+//! Higher priorities go first. Within one, the share goes first that has had the least of the
+//! machine for its weight, counted in cores and the time that it had them; within a share, the job
+//! that came first. One turn in [`PATIENCE`] is for the job that has waited longest of all, and a
+//! job that was passed over [`PATIENCE`] times for want of room has the machine kept for it: so
+//! everybody's turn comes.
+
+mod gate;
+mod shares;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
 use bessemer_domain::JobId;
 
-use crate::resources::Resources;
+pub(crate) use gate::{Gate, GateKey, Gates};
+pub(crate) use shares::Weights;
 
-/// How many jobs may go before one that was first but found no room. Then the machine is kept for
-/// it.
+use crate::resources::Resources;
+use shares::Shares;
+
+/// How many jobs may go before one that was first but found no room; and how many turns come
+/// between two of the job that has waited longest.
 const PATIENCE: u32 = 32;
 
-/// How far into a share's jobs to look for one that finds room.
+/// How far into a line to look for a job that finds room.
 const LOOK_AHEAD: usize = 32;
 
 /// A job that waits for room, or has it.
@@ -25,48 +37,64 @@ pub(crate) struct Entry {
     pub(crate) priority: i32,
     pub(crate) share: Arc<str>,
     pub(crate) need: Resources,
+    /// The instances that quotas count.
+    pub(crate) instances: u32,
+    /// The quotas on running jobs that hold for it.
+    pub(crate) gates: Arc<[Gate]>,
     /// How many went before it while it was first.
     pub(crate) overtaken: u32,
+    /// Counts the jobs that came.
+    pub(crate) ticket: u64,
 }
+
+/// Jobs of one share that the same quotas hold for.
+type Line = (Arc<str>, Arc<[Gate]>);
 
 /// The jobs that wait for room, and the room.
 #[derive(Debug)]
 pub(crate) struct Queue {
     total: Resources,
     used: Resources,
-    waiting: BTreeMap<Reverse<i32>, BTreeMap<Arc<str>, VecDeque<Entry>>>,
-    shares: HashMap<Arc<str>, Share>,
-    /// Counts the jobs that were given room.
+    waiting: BTreeMap<Reverse<i32>, BTreeMap<Line, VecDeque<Entry>>>,
+    shares: Shares,
+    gates: Gates,
+    /// Counts the jobs that came, and those that were given room.
+    tickets: u64,
     served: u64,
     length: usize,
 }
 
-/// What a share has of the machine.
-#[derive(Debug, Default, Clone, Copy)]
-struct Share {
-    cores: u32,
-    running: u32,
-    /// When it was last given room, by [`Queue::served`].
-    last: u64,
-}
+/// Where a job stands.
+type Place = (Reverse<i32>, Line);
 
 impl Queue {
-    pub(crate) fn new(total: Resources) -> Self {
+    pub(crate) fn new(total: Resources, weights: Weights) -> Self {
         Self {
             total,
             used: Resources { cores: 0, memory: 0 },
             waiting: BTreeMap::new(),
-            shares: HashMap::new(),
+            shares: Shares::new(weights),
+            gates: Gates::default(),
+            tickets: 0,
             served: 0,
             length: 0,
         }
     }
 
-    /// Puts a job at the end of its share's line. One that asks for more than there is gets all.
+    /// Takes note of the time (milliseconds since 1970).
+    pub(crate) fn pass(&mut self, now: u64) {
+        self.shares.pass(now);
+    }
+
+    /// Puts a job at the end of its line. One that asks for more than there is gets all.
     pub(crate) fn push(&mut self, mut entry: Entry) {
         entry.need = entry.need.clamped_to(self.total).0;
+        entry.ticket = self.tickets;
+        self.tickets += 1;
+        self.shares.wait(&entry.share);
         let level = self.waiting.entry(Reverse(entry.priority)).or_default();
-        level.entry(Arc::clone(&entry.share)).or_default().push_back(entry);
+        let line = (Arc::clone(&entry.share), Arc::clone(&entry.gates));
+        level.entry(line).or_default().push_back(entry);
         self.length += 1;
     }
 
@@ -80,52 +108,80 @@ impl Queue {
         self.total.minus(self.used)
     }
 
-    /// Takes the next job out of the line and gives it room.
+    /// What a share has of the machine: cores, and its weight.
+    pub(crate) fn share(&self, share: &str) -> (u32, f64) {
+        self.shares.of(share)
+    }
+
+    /// The first quota that keeps such a job waiting, and the instances that count for it.
+    pub(crate) fn closed<'g>(&self, gates: &'g [Gate], instances: u32) -> Option<(&'g Gate, u32)> {
+        self.gates.closed(gates, instances)
+    }
+
+    /// Takes the next job out of its line and gives it room.
     pub(crate) fn next(&mut self) -> Option<Entry> {
-        let (priority, share, index) = self.choose()?;
+        let ((priority, line), index) = self.choose()?;
         let level = self.waiting.get_mut(&priority)?;
-        let line = level.get_mut(&share)?;
-        let entry = line.remove(index)?;
-        if line.is_empty() {
-            level.remove(&share);
+        let entries = level.get_mut(&line)?;
+        let entry = entries.remove(index)?;
+        if entries.is_empty() {
+            level.remove(&line);
         }
         if level.is_empty() {
             self.waiting.remove(&priority);
         }
         self.length -= 1;
         self.occupy(&entry);
+        self.shares.waited(&entry.share);
         Some(entry)
     }
 
     /// Finds the next job, and marks those that it overtakes.
-    fn choose(&mut self) -> Option<(Reverse<i32>, Arc<str>, usize)> {
+    fn choose(&mut self) -> Option<(Place, usize)> {
         let free = self.free();
-        let mut overtaken = Vec::new();
+        let mut overtaken: Vec<Place> = Vec::new();
+        let mut closed: Vec<Place> = Vec::new();
+        let mut reserved: Vec<&GateKey> = Vec::new();
         let mut chosen = None;
-        'levels: for (priority, level) in &self.waiting {
-            let mut order: Vec<(u32, u64, &Arc<str>)> = Vec::new();
-            for name in level.keys() {
-                let share = self.shares.get(name).copied().unwrap_or_default();
-                order.push((share.cores, share.last, name));
+        let is_turn_of_the_oldest = self.served % u64::from(PATIENCE) == u64::from(PATIENCE) - 1;
+        let oldest = self.oldest().filter(|_| is_turn_of_the_oldest);
+        let by_priority = self.waiting.iter().flat_map(|(priority, level)| {
+            self.in_order(level).into_iter().map(|line| (*priority, line))
+        });
+        for place in oldest.into_iter().chain(by_priority) {
+            let line = &self.waiting[&place.0][&place.1];
+            let of_line = || place.1.1.iter().map(|gate| &gate.key);
+            if self.line_is_closed(line) {
+                // A job of many instances would otherwise see those of few pass for ever.
+                if line.front().is_some_and(|first| first.overtaken >= PATIENCE) {
+                    reserved.extend(line[0].gates.iter().map(|gate| &gate.key));
+                }
+                closed.push(place);
+                continue;
             }
-            order.sort_unstable();
-            for (_, _, name) in order {
-                let line = &level[name];
-                let found = line.iter().take(LOOK_AHEAD).position(|entry| entry.need.fits_in(free));
-                if found != Some(0) {
-                    if line.front().is_some_and(|first| first.overtaken >= PATIENCE) {
-                        return None;
-                    }
-                    overtaken.push((*priority, Arc::clone(name)));
+            if of_line().any(|key| reserved.contains(&key)) {
+                continue;
+            }
+            let fits = |entry: &Entry| {
+                entry.need.fits_in(free)
+                    && self.gates.closed(&entry.gates, entry.instances).is_none()
+            };
+            let found = line.iter().take(LOOK_AHEAD).position(fits);
+            if found != Some(0) {
+                if line.front().is_some_and(|first| first.overtaken >= PATIENCE) {
+                    return None;
                 }
-                if let Some(index) = found {
-                    chosen = Some((*priority, Arc::clone(name), index));
-                    break 'levels;
-                }
+                overtaken.push(place.clone());
+            }
+            if let Some(index) = found {
+                chosen = Some((place, index));
+                break;
             }
         }
-        let chosen = chosen?;
-        for (priority, name) in overtaken {
+        let chosen: (Place, usize) = chosen?;
+        let is_shared = |gate: &Gate| chosen.0.1.1.iter().any(|other| other.key == gate.key);
+        closed.retain(|(_, (_, gates))| gates.iter().any(is_shared));
+        for (priority, name) in overtaken.into_iter().chain(closed) {
             let line = self.waiting.get_mut(&priority).and_then(|level| level.get_mut(&name));
             if let Some(first) = line.and_then(VecDeque::front_mut) {
                 first.overtaken += 1;
@@ -134,123 +190,47 @@ impl Queue {
         Some(chosen)
     }
 
-    /// Gives room to a job that never waited here.
+    /// Whether a quota, not the lack of room, keeps a line's first job waiting.
+    fn line_is_closed(&self, line: &VecDeque<Entry>) -> bool {
+        line.front().is_none_or(|first| self.gates.closed(&first.gates, first.instances).is_some())
+    }
+
+    /// The lines of a priority, the one whose turn it is first.
+    fn in_order(&self, level: &BTreeMap<Line, VecDeque<Entry>>) -> Vec<Line> {
+        let mut lines: Vec<(f64, u64, &Line)> = Vec::new();
+        for (line, entries) in level {
+            let ticket = entries.front().map_or(u64::MAX, |first| first.ticket);
+            lines.push((self.shares.had(&line.0), ticket, line));
+        }
+        lines.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+        lines.into_iter().map(|(_, _, line)| line.clone()).collect()
+    }
+
+    /// The line of the job that has waited longest, among those that no quota keeps waiting.
+    fn oldest(&self) -> Option<Place> {
+        let lines = self.waiting.iter().flat_map(|(priority, level)| {
+            level.iter().map(|(line, entries)| ((*priority, line), entries))
+        });
+        let open = lines.filter(|(_, entries)| !self.line_is_closed(entries));
+        let oldest = open.min_by_key(|(_, entries)| entries.front().map(|first| first.ticket));
+        oldest.map(|((priority, line), _)| (priority, line.clone()))
+    }
+
+    /// Gives room to a job that does not wait in a line.
     pub(crate) fn occupy(&mut self, entry: &Entry) {
         self.used = self.used.plus(entry.need);
         self.served += 1;
-        let share = self.shares.entry(Arc::clone(&entry.share)).or_default();
-        share.cores = share.cores.saturating_add(entry.need.cores);
-        share.running += 1;
-        share.last = self.served;
+        self.shares.occupy(&entry.share, entry.need.cores);
+        self.gates.enter(&entry.gates, entry.instances);
     }
 
     /// Takes back the room of a job that was given it.
     pub(crate) fn release(&mut self, entry: &Entry) {
         self.used = self.used.minus(entry.need);
-        if let Some(share) = self.shares.get_mut(&entry.share) {
-            share.cores = share.cores.saturating_sub(entry.need.cores);
-            share.running = share.running.saturating_sub(1);
-        }
-        if self.length == 0 {
-            // Nobody waits to be compared with.
-            self.shares.retain(|_, share| share.running > 0);
-        }
+        self.shares.release(&entry.share, entry.need.cores);
+        self.gates.leave(&entry.gates, entry.instances);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const MACHINE: Resources = Resources { cores: 4, memory: 100 };
-
-    fn entry(job: i64, priority: i32, share: &str, cores: u32, memory: u64) -> Entry {
-        let need = Resources { cores, memory };
-        Entry { job: JobId(job), priority, share: share.into(), need, overtaken: 0 }
-    }
-
-    fn queue(entries: impl IntoIterator<Item = Entry>) -> Queue {
-        let mut queue = Queue::new(MACHINE);
-        entries.into_iter().for_each(|entry| queue.push(entry));
-        queue
-    }
-
-    fn run_all(queue: &mut Queue) -> Vec<i64> {
-        let mut order = Vec::new();
-        while let Some(entry) = queue.next() {
-            order.push(entry.job.0);
-            queue.release(&entry);
-        }
-        order
-    }
-
-    #[test]
-    fn higher_priorities_go_first_and_equals_in_the_order_of_their_coming() {
-        let mut queue =
-            queue([entry(1, 0, "a", 1, 1), entry(2, 5, "a", 1, 1), entry(3, 0, "a", 1, 1)]);
-        assert_eq!(run_all(&mut queue), [2, 1, 3]);
-    }
-
-    #[test]
-    fn shares_take_turns_however_many_jobs_one_of_them_has() {
-        let many = (0..6).map(|job| entry(job, 0, "many", 2, 1));
-        let few = (10..12).map(|job| entry(job, 0, "few", 2, 1));
-        let mut queue = queue(many.chain(few));
-        let first = [queue.next(), queue.next()].map(|entry| entry.expect("there is room"));
-        assert_eq!(first.each_ref().map(|entry| entry.job.0), [10, 0]);
-        assert_eq!(queue.next(), None, "the machine is full");
-        queue.release(&first[1]);
-        assert_eq!(queue.next().expect("there is room").job.0, 1, "few has half of the machine");
-        queue.release(&first[0]);
-        assert_eq!(queue.next().expect("there is room").job.0, 11);
-    }
-
-    #[test]
-    fn a_large_job_is_overtaken_only_so_often() {
-        let mut queue = queue([entry(1, 0, "a", 1, 1)]);
-        let mut small = queue.next().expect("there is room");
-        queue.push(entry(2, 0, "a", 4, 1));
-        let mut overtook = 0;
-        loop {
-            queue.push(entry(100 + i64::from(overtook), 0, "a", 1, 1));
-            let Some(next) = queue.next() else { break };
-            queue.release(&small);
-            small = next;
-            overtook += 1;
-        }
-        assert_eq!(overtook, PATIENCE);
-        queue.release(&small);
-        assert_eq!(queue.next().expect("the machine is empty").job.0, 2);
-    }
-
-    proptest! {
-        #[test]
-        fn room_is_never_given_twice_and_everybody_gets_some(
-            jobs in proptest::collection::vec((0_i32..3, 0_usize..3, 0_u32..9, 0_u64..200), 1..60),
-            ends in proptest::collection::vec(any::<prop::sample::Index>(), 200),
-        ) {
-            let shares = ["a", "b", "c"];
-            let count = jobs.len();
-            let mut queue = queue(jobs.into_iter().zip(0..).map(|((priority, share, cores, memory), id)| {
-                entry(id, priority, shares[share], cores, memory)
-            }));
-            let mut running: Vec<Entry> = Vec::new();
-            let mut seen = std::collections::HashSet::new();
-            for end in ends {
-                while let Some(entry) = queue.next() {
-                    prop_assert!(seen.insert(entry.job), "{:?} was given room twice", entry.job);
-                    running.push(entry);
-                }
-                let used = running.iter().fold(Resources { cores: 0, memory: 0 }, |sum, entry| sum.plus(entry.need));
-                prop_assert!(used.fits_in(MACHINE), "{used:?} is more than there is");
-                prop_assert!(!running.is_empty() || queue.len() == 0, "jobs wait for an empty machine");
-                if !running.is_empty() {
-                    queue.release(&running.remove(end.index(running.len())));
-                }
-            }
-            prop_assert_eq!(seen.len(), count);
-        }
-    }
-}
+mod tests;

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bessemer_domain::{Effect, JobEvent, JobId, Moment};
-use bessemer_store::{Advanced, Job, NewJob, Store, StoreError};
+use bessemer_store::{Advanced, Job, NewJob, QuotaCheck, Store, StoreError};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::Notify;
 
 use crate::{
-    board::Board, control::Stop, queue::Entry, resources::Resources, runner::Runners, timer::Timer,
+    board::Board, control::Stop, policies::Policies, resources::Resources, runner::Runners,
+    timer::Timer,
 };
 
 /// How long to wait before a write that the database refused for now is tried again.
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) timer: Arc<dyn Timer>,
     pub(crate) machine: Resources,
+    pub(crate) policies: Policies,
     pub(crate) runners: Runners,
     pub(crate) owner: String,
     pub(crate) lease_millis: u64,
@@ -32,21 +34,24 @@ impl Shared {
         store: Store,
         timer: Arc<dyn Timer>,
         machine: Resources,
+        policies: Policies,
         runners: Runners,
         lease_millis: u64,
         seed: u64,
     ) -> Self {
+        let board = Board::new(machine, policies.queue.weights.clone());
         let owner = format!("{}-{:016x}", std::process::id(), seed);
         Self {
             store,
             timer,
             machine,
+            policies,
             runners,
             owner,
             lease_millis,
             changed: Notify::new(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
-            board: Mutex::new(Board::new(machine)),
+            board: Mutex::new(board),
         }
     }
 
@@ -69,12 +74,17 @@ impl Shared {
     }
 
     /// Puts a job in the queue, even if the caller goes away meanwhile.
-    pub(crate) async fn submit(self: &Arc<Self>, job: NewJob) -> Result<Job, StoreError> {
+    pub(crate) async fn submit(
+        self: &Arc<Self>,
+        job: NewJob,
+        within: Vec<QuotaCheck>,
+    ) -> Result<Job, StoreError> {
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let job = shared.store.jobs().submit(job, shared.now()).await?;
+            let job = shared.store.jobs().submit_within(job, within, shared.now()).await?;
+            let entry = shared.policies.entry(&job);
             let mut board = shared.board();
-            board.queue.push(entry(&job));
+            board.queue.push(entry);
             if let Some(due) = job.lifecycle.due_at() {
                 board.set_alarm(due, job.id);
             }
@@ -130,7 +140,7 @@ impl Shared {
         let mut board = self.board();
         for effect in &done.effects {
             match *effect {
-                Effect::Enqueue => board.queue.push(entry(&done.job)),
+                Effect::Enqueue => board.queue.push(self.policies.entry(&done.job)),
                 Effect::WakeAt(at) => board.set_alarm(at, id),
                 Effect::Finish => board.finish(id),
                 Effect::TellToStop { reason, grace_millis } => {
@@ -149,16 +159,5 @@ impl Shared {
         if !done.effects.is_empty() {
             self.changed.notify_one();
         }
-    }
-}
-
-/// The job as the queue knows it.
-pub(crate) fn entry(job: &Job) -> Entry {
-    Entry {
-        job: job.id,
-        priority: job.priority,
-        share: job.share.as_str().into(),
-        need: Resources { cores: job.cores, memory: job.lifecycle.memory },
-        overtaken: 0,
     }
 }

@@ -131,7 +131,8 @@ async fn a_job_that_waits_is_stopped_at_once_and_never_runs() {
     bench.jobs.submit(whole("third")).await.expect("it is new");
     let why = bench.jobs.why(KIND, "second").await.expect("it is there");
     assert!(why.contains("it needs 2 cores and 100 B, and 0 cores and 900 B of 2 cores"), "{why}");
-    assert!(why.ends_with("2 jobs wait"), "{why}");
+    let expected = "2 jobs wait; its share `search` has 2 cores and weight 1";
+    assert!(why.ends_with(expected), "{why}");
     let stopped = bench.jobs.stop(KIND, "second").await.expect("it can be stopped");
     assert_eq!(stopped.lifecycle.state, JobState::Stopped);
     first.succeed();

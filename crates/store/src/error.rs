@@ -15,6 +15,20 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
+    /// A quota has no room for a job.
+    #[error(
+        "`{label}` is limited to {limit} instances; there are {current}, and {delta} are asked for"
+    )]
+    LimitExceeded {
+        /// What the quota is called.
+        label: String,
+        /// How many instances it allows.
+        limit: u32,
+        /// How many there are.
+        current: u32,
+        /// How many more the job asks for.
+        delta: u32,
+    },
     /// There is no job of that number.
     #[error("job number `{0}` does not exist")]
     NoJob(JobId),

@@ -21,7 +21,7 @@ pub use error::StoreError;
 pub use history::HistoryEntry;
 pub use jobs::{
     Advanced, AttemptRecord, Documents, EndedJob, Job, JobPage, JobQuery, JobSort, JobTable,
-    NewJob, WaitingJob,
+    NewJob, QuotaCheck, WaitingJob,
 };
 pub use models::{Model, ModelPage, ModelQuery, ModelTable};
 pub use outbox::{Outbox, OutboxEvent};

@@ -60,6 +60,38 @@ impl Outbox<'_> {
         Ok(query.fetch_optional(self.0.readers()).await?.unwrap_or(0))
     }
 
+    /// The same, but a consumer that is new begins with what comes from now on.
+    pub async fn join(&self, consumer: &str) -> Result<i64, StoreError> {
+        let consumer = consumer.to_owned();
+        let sql = "INSERT INTO outbox_consumers (name, position)
+                   VALUES (?1, (SELECT coalesce(max(seq), 0) FROM outbox))
+                   ON CONFLICT (name) DO UPDATE SET position = position RETURNING position";
+        let write = self.0.write(move |conn| {
+            Box::pin(
+                async move { Ok(sqlx::query_scalar(sql).bind(consumer).fetch_one(conn).await?) },
+            )
+        });
+        write.await
+    }
+
+    /// Forgets the consumers whose names begin with `prefix` and are not among `names`.
+    pub async fn keep_only(&self, prefix: &str, names: Vec<String>) -> Result<(), StoreError> {
+        let prefix = prefix.to_owned();
+        let write = self.0.write(move |conn| {
+            Box::pin(async move {
+                let sql = "SELECT name FROM outbox_consumers";
+                let known: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *conn).await?;
+                let gone = known.iter().filter(|name| name.starts_with(&prefix));
+                for name in gone.filter(|name| !names.contains(name)) {
+                    let sql = "DELETE FROM outbox_consumers WHERE name = ?";
+                    sqlx::query(sql).bind(name).execute(&mut *conn).await?;
+                }
+                Ok(())
+            })
+        });
+        write.await
+    }
+
     /// Records that `consumer` is done with every event up to number `position`. A position never
     /// goes back.
     pub async fn done(&self, consumer: &str, position: i64) -> Result<(), StoreError> {
@@ -80,7 +112,7 @@ impl Outbox<'_> {
     pub async fn trim(&self, before: u64) -> Result<u64, StoreError> {
         // The latest stays: it tells where the numbers go on.
         let sql = "DELETE FROM outbox WHERE at < ?
-                   AND seq <= (SELECT coalesce(min(position), 0) FROM outbox_consumers)
+                   AND seq <= (SELECT coalesce(min(position), 9e18) FROM outbox_consumers)
                    AND seq < (SELECT max(seq) FROM outbox)";
         let write = self.0.write(move |conn| {
             Box::pin(async move {

@@ -9,10 +9,12 @@ use crate::workspace;
 const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-domain", &[]),
     ("bessemer-aws-wire", &[]),
+    ("bessemer-config", &["bessemer-domain"]),
     ("bessemer-objects", &["bessemer-domain"]),
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
-    ("bessemer-jobs", &["bessemer-domain", "bessemer-store"]),
+    ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -34,6 +36,8 @@ const EDGES: &[(&str, &[&str])] = &[
         "bessemer",
         &[
             "bessemer-domain",
+            "bessemer-config",
+            "bessemer-notify",
             "bessemer-aws-wire",
             "bessemer-objects",
             "bessemer-store",

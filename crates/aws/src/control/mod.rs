@@ -57,9 +57,11 @@ fn failed(error: &JobsError) -> ServiceError {
         }
         JobsError::AlreadyExists { .. }
         | JobsError::Refused(_)
+        | JobsError::BadPriority(_)
         | JobsError::Store(StoreError::BadPageToken(_)) => {
             ServiceError::new("ValidationException", message)
         }
+        JobsError::LimitExceeded { .. } => ServiceError::new("ResourceLimitExceeded", message),
         JobsError::Closed => ServiceError::new("ServiceUnavailable", message).with_status(503),
         JobsError::Store(error) if error.is_transient() => {
             ServiceError::new("ServiceUnavailable", message).with_status(503)

@@ -32,6 +32,9 @@ pub(super) enum Error {
     /// A page token that is not of this list.
     #[error("Invalid NextToken; pass on the one of the last answer, with the same sort order")]
     PageToken,
+    /// A quota has no room.
+    #[error("{0}")]
+    LimitExceeded(String),
     /// What is kept can't be read or written now.
     #[error("The service is unavailable for now: {0}")]
     Unavailable(String),
@@ -51,6 +54,7 @@ impl Error {
             Self::JobExists(_) | Self::TrainingJobExists(_) => {
                 service.error("ResourceInUse", message)
             }
+            Self::LimitExceeded(_) => service.error("ResourceLimitExceeded", message),
             Self::Unavailable(_) => {
                 ServiceError::new("ServiceUnavailable", message).with_status(503)
             }
@@ -80,6 +84,8 @@ impl From<JobsError> for Error {
             JobsError::Refused(Refused::Illegal { state, event }) => {
                 Self::Validation(format!("The job can't be {event} in state {state}"))
             }
+            JobsError::BadPriority(_) => Self::Validation(error.to_string()),
+            JobsError::LimitExceeded { .. } => Self::LimitExceeded(error.to_string()),
             JobsError::Closed => Self::Unavailable(error.to_string()),
             JobsError::Store(error) => error.into(),
             error => Self::Internal(error.into()),

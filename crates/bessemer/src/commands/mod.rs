@@ -2,12 +2,14 @@
 
 mod attempt;
 mod completion;
+mod config;
 mod demo;
 mod env;
 mod exec;
 mod jobs;
 mod keys;
 mod logs;
+mod notify;
 mod rejects;
 mod replay;
 mod runtime;
@@ -35,6 +37,8 @@ enum Command {
     Env(env::Env),
     Exec(exec::Exec),
     Keys(keys::Keys),
+    Config(config::Config),
+    Notify(notify::Notify),
     Jobs(jobs::Jobs),
     Logs(logs::Logs),
     Demo(demo::Demo),
@@ -56,6 +60,8 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Env(command) => command.run(),
         Command::Exec(command) => command.run(),
         Command::Keys(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Logs(command) => command.run(),
         Command::Attempt(command) => command.run(),

@@ -9,8 +9,10 @@ use std::{
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
 use bessemer_compute::logs::LogFolder;
-use bessemer_domain::{Clock, ExitCode, JobKind, SystemClock};
-use bessemer_jobs::{Jobs, JobsOptions, Runners};
+use bessemer_config::{Config, ServerSettings};
+use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
+use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
+use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_objects::buckets::BucketDir;
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
@@ -32,11 +34,17 @@ pub(super) struct Serve {
     #[command(flatten)]
     data: DataOptions,
     /// The address to listen at; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", env = "BESSEMER_LISTEN", default_value = "127.0.0.1:1856")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", env = "BESSEMER_LISTEN")]
+    listen: Option<SocketAddr>,
     /// Listen at an address that others can reach, though nothing is encrypted
-    #[arg(long)]
+    #[arg(long, env = "BESSEMER_INSECURE_LISTEN")]
     insecure_listen: bool,
+    /// Cores that jobs may take, all together [default: all]
+    #[arg(long, env = "BESSEMER_SERVE_CORES", value_parser = clap::value_parser!(u32).range(1..))]
+    cores: Option<u32>,
+    /// Memory that jobs may take, all together [default: all]
+    #[arg(long, value_name = "SIZE", env = "BESSEMER_SERVE_MEMORY")]
+    memory: Option<ByteSize>,
 }
 
 /// How long attempts may go on when the server ends; those that run longer are taken over.
@@ -44,7 +52,8 @@ const SHUTDOWN_GRACE_MILLIS: u64 = 1_000;
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        self.check_address()?;
+        let settings = self.settings()?;
+        check_address(&settings.server)?;
         tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
             .with_ansi(false)
@@ -52,58 +61,107 @@ impl Serve {
             .init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(ExitCode::Internal, error))?;
-        let result = runtime.block_on(self.serve());
+        let result = runtime.block_on(self.serve(settings));
         runtime.shutdown_background();
         result
     }
 
-    fn check_address(&self) -> Result<(), Failure> {
-        let is_loopback = match self.listen.ip() {
-            IpAddr::V4(address) => address.is_loopback(),
-            IpAddr::V6(address) => address.is_loopback(),
-        };
-        if is_loopback || self.insecure_listen {
-            return Ok(());
-        }
-        let why =
-            format!("`{}` can be reached from elsewhere, and nothing is encrypted", self.listen);
-        Err(Failure::usage(why)
-            .with_hint("listen at 127.0.0.1 behind a proxy with TLS, or say `--insecure-listen`"))
+    /// The settings of the file, with what the command line and the environment say instead.
+    fn settings(&self) -> Result<Config, Failure> {
+        let (mut config, _) = self.data.settings()?;
+        let server = &mut config.server;
+        server.listen = self.listen.unwrap_or(server.listen);
+        server.insecure_listen |= self.insecure_listen;
+        server.cores = self.cores.or(server.cores);
+        server.memory = self.memory.or(server.memory);
+        Ok(config)
     }
 
-    async fn serve(self) -> Result<ExitCode, Failure> {
+    async fn serve(self, config: Config) -> Result<ExitCode, Failure> {
         let directory = self.data.directory();
         let shutdown = shutdown().map_err(|error| Failure::new(ExitCode::Internal, error))?;
         let store = Store::open(&StoreOptions::new(&directory)).await.map_err(not_opened)?;
         let keys = Arc::new(KeyRing::of(&directory));
         first_key(&keys, &directory)?;
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
-            let text = anyhow::anyhow!("listen at `{}`: {error}", self.listen);
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            let text = anyhow::anyhow!("listen at `{listen}`: {error}");
             Failure::new(ExitCode::Configuration, text).with_hint("choose another by `--listen`")
         })?;
-        let platform = platform(&directory, store, keys)
+        let platform = platform(&directory, store, keys, &config)
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
+        let settings = config.notifications.clone();
+        let options = NotifierOptions {
+            store: platform.store.clone(),
+            settings,
+            clock: Arc::new(SystemClock),
+        };
+        let _notifier = Notifier::start(options)
+            .await
+            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
-        Server::new(platform, ServerOptions::default()).run(listener, shutdown).await;
+        Server::new(platform, server_options(&config.server)).run(listener, shutdown).await;
         jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
         Ok(ExitCode::Ok)
     }
 }
 
+fn check_address(server: &ServerSettings) -> Result<(), Failure> {
+    let listen = server.listen;
+    let is_loopback = match listen.ip() {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => address.is_loopback(),
+    };
+    if is_loopback || server.insecure_listen {
+        return Ok(());
+    }
+    let why = format!("`{listen}` can be reached from elsewhere, and nothing is encrypted");
+    Err(Failure::usage(why)
+        .with_hint("listen at 127.0.0.1 behind a proxy with TLS, or say `--insecure-listen`"))
+}
+
+/// What jobs may take of this machine.
+fn machine(all: Resources, server: &ServerSettings) -> Resources {
+    let cores = server.cores.map_or(all.cores, |cores| cores.min(all.cores));
+    let memory = server.memory.map_or(all.memory, |memory| memory.0.min(all.memory));
+    Resources { cores, memory }
+}
+
+fn server_options(server: &ServerSettings) -> ServerOptions {
+    ServerOptions {
+        connections: server.connections as usize,
+        header_timeout: server.header_timeout,
+        body_timeout: server.body_timeout,
+        body_limit: usize::try_from(server.body_limit.0).unwrap_or(usize::MAX),
+        shutdown_grace: server.shutdown_grace,
+    }
+}
+
 /// Puts the managers together.
-async fn platform(directory: &Path, store: Store, keys: Arc<KeyRing>) -> anyhow::Result<Platform> {
+async fn platform(
+    directory: &Path,
+    store: Store,
+    keys: Arc<KeyRing>,
+    config: &Config,
+) -> anyhow::Result<Platform> {
     let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
     std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
     let runner = TransformRunner { runs, buckets: Arc::clone(&buckets), logs: logs.clone() };
     let runners = Runners::new().with(JobKind::Transform, runner);
-    let options = JobsOptions::new(store.clone(), runners, rand::random());
+    let mut options = JobsOptions::new(store.clone(), runners, rand::random());
+    options.machine = machine(options.machine, &config.server);
+    options.policies = Policies {
+        queue: config.queue.clone(),
+        quotas: config.quotas.clone(),
+        retries: config.retries.clone(),
+    };
     let jobs = Jobs::start(options).await?;
     Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bessemer_aws::{AccessKeyEntry, KeyRing};
+use bessemer_config::{Config, ConfigError, Located};
 use bessemer_domain::ExitCode;
 use clap::Args;
 
@@ -15,12 +16,32 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataOptions {
     /// The server's data directory [default: `$XDG_DATA_HOME/bessemer` or `~/.local/share/bessemer`]
-    #[arg(long, value_name = "DIR", env = "BESSEMER_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = "BESSEMER_DATA_DIR", global = true)]
     data_dir: Option<PathBuf>,
+    /// The server's settings [default: `bessemer.toml` in the data directory or here]
+    #[arg(long, value_name = "FILE", env = "BESSEMER_CONFIG", global = true)]
+    config: Option<PathBuf>,
 }
 
 impl DataOptions {
-    /// The data directory, absolute.
+    /// The settings, and the file that they are from.
+    pub(crate) fn settings(&self) -> Result<(Config, Option<PathBuf>), Failure> {
+        let directory = self.directory();
+        let (file, is_free) = match bessemer_config::locate(self.config.as_deref(), &directory) {
+            Located::Free(file) => (file, true),
+            Located::InDataDir(file) => (file, false),
+            Located::Nowhere => return Ok((Config::default(), None)),
+        };
+        let config = Config::read(&file).map_err(|error| not_read(&error))?;
+        if !is_free && config.server.data_dir.is_some() {
+            let text = format!("`{}` is in the data directory and names one", file.display());
+            return Err(Failure::configuration(anyhow::anyhow!("{text}"))
+                .with_hint("remove `server.data_dir`, or start with `--config FILE`"));
+        }
+        Ok((config, Some(file)))
+    }
+
+    /// The data directory, absolute: the option's, the variable's, that of the settings, the usual.
     pub(crate) fn directory(&self) -> PathBuf {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let usual = || {
@@ -29,7 +50,13 @@ impl DataOptions {
                 .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
             base.unwrap_or_else(std::env::temp_dir).join("bessemer")
         };
-        let chosen = self.data_dir.clone().unwrap_or_else(usual);
+        let chosen = self.data_dir.clone().or_else(|| {
+            match bessemer_config::locate(self.config.as_deref(), &usual()) {
+                Located::Free(file) => bessemer_config::data_dir_of(&file),
+                Located::InDataDir(_) | Located::Nowhere => None,
+            }
+        });
+        let chosen = chosen.unwrap_or_else(usual);
         std::path::absolute(&chosen).unwrap_or(chosen)
     }
 
@@ -52,6 +79,20 @@ impl DataOptions {
         })?;
         Ok(Access { endpoint: format!("http://{address}"), key })
     }
+}
+
+/// Settings that can't be used.
+fn not_read(error: &ConfigError) -> Failure {
+    let (code, hint) = match error {
+        ConfigError::Read { source, .. } => {
+            let code = ExitCode::of_io(source, ExitCode::Configuration);
+            (code, "`bessemer config sample` prints a file to start from")
+        }
+        ConfigError::Problems(_) => {
+            (ExitCode::Configuration, "`bessemer config sample` shows every setting")
+        }
+    };
+    Failure::new(code, error.clone()).with_hint(hint)
 }
 
 /// How to reach a server.

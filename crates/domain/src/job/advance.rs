@@ -1,8 +1,8 @@
 //! The one place where a job's state changes.
 
 use super::{
-    Effect, FailureClass, JobEvent, JobState, Lifecycle, Moment, Outcome, Refused, StateName,
-    StopReason, Token, Transition,
+    CAPACITY_ERROR, Effect, FailureClass, JobEvent, JobState, Lifecycle, Moment, Outcome, Refused,
+    StateName, StopReason, Token, Transition,
 };
 
 /// How long past its grace an attempt may take to be killed before it is given up, in milliseconds.
@@ -110,12 +110,15 @@ impl Lifecycle {
         if !waits_for_room {
             return Ok(self.queued(at));
         }
-        let limit = self.limits.wait_millis;
+        let limit = self.limits.longest_wait_millis();
         match limit.filter(|limit| at.now >= self.waiting_since.saturating_add(*limit)) {
-            Some(limit) => Ok(self.with(JobState::Failed {
-                class: FailureClass::Capacity,
-                message: format!("there was no room for it within {}", seconds(limit)),
-            })),
+            Some(limit) => {
+                let mut message = format!("there was no room for it within {}", seconds(limit));
+                if self.limits.room_millis == Some(limit) {
+                    message = format!("{CAPACITY_ERROR}: {message}");
+                }
+                Ok(self.with(JobState::Failed { class: FailureClass::Capacity, message }))
+            }
             None => Ok(self.with(JobState::Queued)),
         }
     }

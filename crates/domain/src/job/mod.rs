@@ -11,5 +11,5 @@ mod state;
 pub use event::{Effect, JobEvent, Moment, Outcome, Refused, Transition};
 pub use failure::{FailureClass, ParseFailureClassError};
 pub use kind::{JobId, JobKind, ParseJobKindError, ProcessId, Token};
-pub use policy::{Limits, RetryBackoff, RetryPolicy};
+pub use policy::{CAPACITY_ERROR, Limits, RetryBackoff, RetryPolicy};
 pub use state::{JobState, Lifecycle, Phase, StateName, StopReason, UnknownStateError};

@@ -89,6 +89,9 @@ impl RetryBackoff {
     }
 }
 
+/// How SageMaker begins to say that it has no room.
+pub const CAPACITY_ERROR: &str = "CapacityError: Unable to provision requested ML compute capacity";
+
 /// How long a job may take. All are milliseconds; none means without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -98,14 +101,31 @@ pub struct Limits {
     pub total_millis: Option<u64>,
     /// Waiting for room without having run since; the job then fails for `Capacity`.
     pub wait_millis: Option<u64>,
+    /// The same, but set by the operator: the failure then begins with [`CAPACITY_ERROR`].
+    #[serde(default)]
+    pub room_millis: Option<u64>,
     /// How long an attempt that is told to stop may take before it is killed.
     pub grace_millis: u64,
+}
+
+impl Limits {
+    /// How long the job may wait for room.
+    #[must_use]
+    pub fn longest_wait_millis(&self) -> Option<u64> {
+        self.wait_millis.into_iter().chain(self.room_millis).min()
+    }
 }
 
 impl Default for Limits {
     /// No limits, and SageMaker's 120 seconds to stop.
     fn default() -> Self {
-        Self { attempt_millis: None, total_millis: None, wait_millis: None, grace_millis: 120_000 }
+        Self {
+            attempt_millis: None,
+            total_millis: None,
+            wait_millis: None,
+            room_millis: None,
+            grace_millis: 120_000,
+        }
     }
 }
 

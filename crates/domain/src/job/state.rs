@@ -303,7 +303,8 @@ impl Lifecycle {
     /// wait for room. Leases are left out: whoever holds one renews it.
     #[must_use]
     pub fn due_at(&self) -> Option<u64> {
-        let wait = self.limits.wait_millis.map(|wait| self.waiting_since.saturating_add(wait));
+        let wait =
+            self.limits.longest_wait_millis().map(|wait| self.waiting_since.saturating_add(wait));
         match &self.state {
             JobState::Queued => wait,
             JobState::Backoff { until, class: FailureClass::Capacity, .. } => {

@@ -98,7 +98,10 @@ fn go_on_after(sql: &mut QueryBuilder<Sqlite>, position: Position, beyond: &str)
 }
 
 pub(super) async fn waiting(readers: &SqlitePool) -> Result<Vec<WaitingJob>, StoreError> {
-    let sql = "SELECT id, state, priority, share, cores, memory, due_at FROM jobs
+    let sql = "SELECT id, kind, name, instance_type, instance_count, state, priority, share, cores,
+                   memory, due_at,
+                   (SELECT json_group_object(key, value) FROM tags WHERE tags.arn = jobs.arn) AS tags
+               FROM jobs
                WHERE phase = ? AND state IN (?, ?) ORDER BY waiting_since, id";
     let query = sqlx::query(sql).bind(Phase::InProgress.as_str());
     let query = query.bind(StateName::Queued.as_str()).bind(StateName::Backoff.as_str());
@@ -107,6 +110,11 @@ pub(super) async fn waiting(readers: &SqlitePool) -> Result<Vec<WaitingJob>, Sto
         let columns = Columns::new(row, "jobs", "id");
         Ok(WaitingJob {
             id: JobId(columns.get("id")?),
+            kind: columns.parse("kind")?,
+            name: columns.get("name")?,
+            instance_type: columns.get("instance_type")?,
+            instance_count: columns.count("instance_count")?,
+            tags: record::tags(&columns)?,
             state: columns.parse("state")?,
             priority: columns.get("priority")?,
             share: columns.get("share")?,

@@ -4,15 +4,17 @@ mod change;
 mod count;
 mod list;
 mod query;
+mod quota;
 mod record;
 mod submit;
 
 use bessemer_domain::{
-    Effect, FailureClass, JobEvent, JobId, JobKind, Lifecycle, Moment, Phase, ProcessId, StateName,
-    Token,
+    CAPACITY_ERROR, Effect, FailureClass, JobEvent, JobId, JobKind, Lifecycle, Moment, Phase,
+    ProcessId, StateName, Token,
 };
 
 pub use query::{JobPage, JobQuery, JobSort};
+pub use quota::QuotaCheck;
 pub use submit::NewJob;
 
 use crate::{error::StoreError, history::HistoryEntry, store::Store, tags::Tag};
@@ -71,7 +73,9 @@ impl Job {
                 JobKind::Training | JobKind::Processing,
                 Some((FailureClass::Timeout, _)),
             )
-            | (Phase::Failed, JobKind::Training, Some((FailureClass::Capacity, _))) => {
+            | (Phase::Failed, JobKind::Training, Some((FailureClass::Capacity, _)))
+                if !state.failure().is_some_and(|(_, why)| why.starts_with(CAPACITY_ERROR)) =>
+            {
                 Phase::Stopped
             }
             (phase, ..) => phase,
@@ -129,6 +133,16 @@ pub struct Advanced {
 pub struct WaitingJob {
     /// Its number.
     pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Its name.
+    pub name: String,
+    /// The type of its instances.
+    pub instance_type: String,
+    /// How many instances it asks for.
+    pub instance_count: u32,
+    /// Its tags, in the order of their keys.
+    pub tags: Vec<Tag>,
     /// `Queued` or `Backoff`.
     pub state: StateName,
     /// Jobs of a higher priority go first.
@@ -167,9 +181,24 @@ pub struct EndedJob {
 impl JobTable<'_> {
     /// Puts a job in the queue. Its name must be new for its kind.
     pub async fn submit(&self, job: NewJob, now: u64) -> Result<Job, StoreError> {
-        let write = self
-            .0
-            .write(move |conn| Box::pin(async move { submit::submit(conn, &job, now).await }));
+        self.submit_within(job, Vec::new(), now).await
+    }
+
+    /// The same, if all of `quotas` have room for it; they are looked at in the transaction that
+    /// puts the job in place.
+    pub async fn submit_within(
+        &self,
+        job: NewJob,
+        quotas: Vec<QuotaCheck>,
+        now: u64,
+    ) -> Result<Job, StoreError> {
+        let write = self.0.write(move |conn| {
+            Box::pin(async move {
+                let submitted = submit::submit(conn, &job, now).await?;
+                quota::check(conn, &job, &quotas).await?;
+                Ok(submitted)
+            })
+        });
         write.await
     }
 

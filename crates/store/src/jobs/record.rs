@@ -59,7 +59,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     })
 }
 
-fn tags(columns: &Columns<'_>) -> Result<Vec<Tag>, StoreError> {
+pub(super) fn tags(columns: &Columns<'_>) -> Result<Vec<Tag>, StoreError> {
     let tags = serde_json::from_str::<BTreeMap<String, String>>(columns.get("tags")?);
     let tags = tags.map_err(|_| columns.bad("tags"))?;
     Ok(tags.into_iter().map(|(key, value)| Tag { key, value }).collect())

@@ -1,6 +1,6 @@
 //! A training job's secondary status: where it is, and where it was when.
 
-use bessemer_domain::{FailureClass, StateName};
+use bessemer_domain::{CAPACITY_ERROR, FailureClass, StateName};
 use bessemer_store::{HistoryEntry, Job};
 
 /// A secondary status that a job had or has. Instants are milliseconds since 1970.
@@ -16,8 +16,7 @@ pub(crate) struct Transition {
 pub(crate) fn now(job: &Job) -> &'static str {
     let state = &job.lifecycle.state;
     let stage = job.stage.as_deref();
-    let class = state.failure().map(|(class, _)| class);
-    step(state.name(), stage, class, job.lifecycle.number).0
+    step(state.name(), stage, state.failure(), job.lifecycle.number).0
 }
 
 /// What a job went through, in order.
@@ -25,7 +24,9 @@ pub(crate) fn transitions(history: &[HistoryEntry]) -> Vec<Transition> {
     let mut transitions: Vec<Transition> = Vec::new();
     for entry in history {
         let stage = entry.stage.as_deref();
-        let (status, message) = step(entry.state, stage, entry.class, entry.number);
+        let failure =
+            entry.class.map(|class| (class, entry.message.as_deref().unwrap_or_default()));
+        let (status, message) = step(entry.state, stage, failure, entry.number);
         let last = transitions.last_mut();
         match last {
             Some(last) if last.status == status => last.message = message,
@@ -52,9 +53,10 @@ const UPLOADING: &str = "Uploading";
 fn step(
     state: StateName,
     stage: Option<&str>,
-    class: Option<FailureClass>,
+    failure: Option<(FailureClass, &str)>,
     attempt: u32,
 ) -> (&'static str, &'static str) {
+    let class = failure.map(|(class, _)| class);
     match state {
         StateName::Queued if attempt == 0 => ("Starting", "Starting the training job"),
         StateName::Backoff if class == Some(FailureClass::Capacity) => {
@@ -78,10 +80,14 @@ fn step(
             Some(FailureClass::Timeout) => {
                 ("MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided")
             }
-            Some(FailureClass::Capacity) => (
-                "MaxWaitTimeExceeded",
-                "Training job wait time exceeded MaxWaitTimeInSeconds provided",
-            ),
+            Some(FailureClass::Capacity)
+                if failure.is_none_or(|(_, why)| !why.starts_with(CAPACITY_ERROR)) =>
+            {
+                (
+                    "MaxWaitTimeExceeded",
+                    "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+                )
+            }
             _ => ("Failed", "Training job failed"),
         },
     }

@@ -104,6 +104,18 @@ fn a_lack_of_room_counts_no_attempt_and_ends_with_the_wait() {
 }
 
 #[test]
+fn a_wait_that_the_operator_bounds_ends_as_sagemaker_says_it() {
+    let limits = Limits { room_millis: Some(3_000), wait_millis: Some(5_000), ..Limits::default() };
+    let job = job(policy(1, &[]), limits);
+    assert_eq!(job.due_at(), Some(NOW + 3_000));
+    let (failed, _) = step(&job, &JobEvent::Due, NOW + 3_000);
+    let message = "CapacityError: Unable to provision requested ML compute capacity: there was no \
+                   room for it within 3 s";
+    let class = FailureClass::Capacity;
+    assert_eq!(failed.state, JobState::Failed { class, message: message.to_owned() });
+}
+
+#[test]
 fn memory_grows_after_an_out_of_memory_kill() {
     let grows = RetryPolicy {
         memory_growth: 2.0,
@@ -222,6 +234,7 @@ fn lives() -> impl Strategy<Value = (RetryPolicy, Limits)> {
                 attempt_millis: attempt.then_some(400),
                 total_millis: total.then_some(900),
                 wait_millis: wait.then_some(1_500),
+                room_millis: total.then_some(1_200),
                 grace_millis: 50,
             };
             (policy, limits)

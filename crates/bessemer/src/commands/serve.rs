@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
-use bessemer_compute::logs::LogFolder;
+use bessemer_compute::{Environments, Images, Launcher, logs::LogFolder};
 use bessemer_domain::{Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Runners};
 use bessemer_objects::buckets::BucketDir;
@@ -22,8 +22,11 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    runners::transform::TransformRunner,
-    wiring::data::{DataOptions, write_address},
+    runners::transform::{Sandboxes, TransformRunner},
+    wiring::{
+        self,
+        data::{DataOptions, write_address},
+    },
 };
 
 /// Run the server: S3 and `SageMaker` on one port, for clients of AWS
@@ -101,7 +104,14 @@ async fn platform(directory: &Path, store: Store, keys: Arc<KeyRing>) -> anyhow:
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
     std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
-    let runner = TransformRunner { runs, buckets: Arc::clone(&buckets), logs: logs.clone() };
+    let environments = Environments::new(wiring::cache_dir().join("images"), None);
+    let runner = TransformRunner {
+        runs,
+        buckets: Arc::clone(&buckets),
+        logs: logs.clone(),
+        images: Arc::new(Images::default()),
+        sandboxes: Sandboxes { launcher: Launcher::default(), environments },
+    };
     let runners = Runners::new().with(JobKind::Transform, runner);
     let options = JobsOptions::new(store.clone(), runners, rand::random());
     let jobs = Jobs::start(options).await?;

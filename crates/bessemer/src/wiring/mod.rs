@@ -4,4 +4,4 @@ pub(crate) mod data;
 mod model;
 pub(crate) mod signals;
 
-pub(crate) use model::{LoadedModel, load_model};
+pub(crate) use model::{LoadedModel, cache_dir, load_model, load_payload_model};

@@ -5,32 +5,47 @@
 //!
 //! ```text
 //! inputs/         links to the objects, as they were when the job began
-//! model/          the model's artifacts
-//! inputs.manifest, order.json    what the child process is to do
-//! output/         the engine's output folder, which a later attempt goes on with
-//! end.json        how the child process ended
+//! model/          the model's artifacts; unpacked in unpacked/, code apart from them in code/
+//! order/          what the child process is to do
+//! work/           what it writes:
+//!     output/     the outputs, with which a later attempt goes on
+//!     end.json    how it ended
 //! ```
+//!
+//! A model with code of its own is run with the engine in a sandbox. What it leaves in `work/` is
+//! looked at as what a stranger left.
 
 mod child;
+mod code;
 mod end;
 mod order;
+mod payloads;
 mod plan;
 mod publish;
+mod sandbox;
 mod stage;
 mod streams;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bessemer_aws::TransformRequest;
-use bessemer_compute::logs::LogFolder;
+use bessemer_compute::{Images, logs::LogFolder};
 use bessemer_domain::{FailureClass, Outcome, ProcessId, StopReason};
 use bessemer_jobs::{Attempt, Control, Runner};
 use bessemer_objects::buckets::BucketDir;
 
 pub(crate) use end::{End, FileEnd, write_end};
-pub(crate) use order::Order;
+pub(crate) use order::{Order, WORK};
 use plan::Plan;
-use streams::Streams;
+pub(crate) use sandbox::Sandboxes;
+use stage::Staged;
+pub(crate) use streams::Streams;
+
+use crate::options::ModelOptions;
+use code::StagedModel;
 
 /// Runs transform jobs.
 #[derive(Debug, Clone)]
@@ -39,6 +54,8 @@ pub(crate) struct TransformRunner {
     pub(crate) runs: PathBuf,
     pub(crate) buckets: Arc<BucketDir>,
     pub(crate) logs: LogFolder,
+    pub(crate) images: Arc<Images>,
+    pub(crate) sandboxes: Sandboxes,
 }
 
 /// An attempt that ended early.
@@ -120,10 +137,14 @@ impl TransformRunner {
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
         let streams = Streams::of(&self.logs, &attempt.job);
-        if let Some(left) = &left {
+        let work = sandbox::work(&folder);
+        // A sandbox tells of itself, even if it could not be recorded.
+        let launcher = &self.sandboxes.launcher;
+        let was_sandboxed = sandbox::resume(launcher, &folder, attempt.number, control).await?;
+        if let (Some(left), false) = (&left, was_sandboxed) {
             child::wait(left, control).await?;
         }
-        let is_new = left.is_none() || !end::has_ended(&folder);
+        let is_new = (left.is_none() && !was_sandboxed) || !end::has_ended(&work);
         if is_new {
             if control.stop().is_some() {
                 return Err(Failed::infrastructure("it was told to stop before it ran"));
@@ -134,10 +155,9 @@ impl TransformRunner {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
                 blocking(move || stage::stage(&runner.buckets, &plan, &folder)).await?
             };
-            let order = Order::new(&plan, &staged, &streams, attempt.resources);
-            child::run(&folder, &order, control).await?;
+            self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
         }
-        let end = end::read(&folder)?;
+        let end = end::read(&work)?;
         if end.may_publish() {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
@@ -148,6 +168,56 @@ impl TransformRunner {
             publish::conclude(&runner.buckets, &plan, &folder, &end, &streams)
         })
         .await
+    }
+
+    /// Runs the engine to its end: in a sandbox if the model brings code of its own.
+    async fn launch(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        plan: &Plan,
+        (staged, folder, streams): (&Staged, &Path, &Streams),
+    ) -> Result<(), Failed> {
+        let resources = attempt.resources;
+        let client = |message: String| Failed::invalid(format!("ClientError: {message}"));
+        let (script, model_dir, requirements) = match &staged.model {
+            StagedModel::Native(model) => {
+                let order = Order::native(plan, staged, (folder, model), streams, resources);
+                return child::run(folder, &order.map_err(client)?, control).await;
+            }
+            StagedModel::Script { script, model_dir, requirements } => {
+                (script, model_dir, requirements)
+            }
+        };
+        let specs = code::environments(&self.images, &plan.image, requirements)?;
+        let environment = {
+            let (sandboxes, streams) = (self.sandboxes.clone(), streams.clone());
+            blocking(move || sandboxes.environment(&specs, &streams)).await?
+        };
+        let model = ModelOptions {
+            handler: Some(script.clone()),
+            model_dir: Some(model_dir.clone()),
+            python: Some(environment.python.clone()),
+            framework: code::framework(&plan.image).map(str::to_owned),
+            ..ModelOptions::default()
+        };
+        let order = Order::sandboxed(plan, staged, sandbox::INPUTS, model, resources);
+        let order = order.map_err(client)?;
+        let spec = {
+            let (attempt, variables) = (attempt.clone(), plan.variables.clone());
+            let (folder, streams) = (folder.to_owned(), streams.clone());
+            blocking(move || {
+                let setting = sandbox::Setting {
+                    folder: &folder,
+                    environment: &environment,
+                    variables,
+                    streams: &streams,
+                };
+                sandbox::prepare(&attempt, &order, &setting)
+            })
+            .await?
+        };
+        sandbox::run(&self.sandboxes.launcher, spec, control).await
     }
 }
 

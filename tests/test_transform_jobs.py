@@ -247,7 +247,7 @@ def test_a_script_that_ends_its_process_costs_that_file(jobs, echo):
 def test_a_script_that_can_not_run_says_why(jobs, name, files, code, words):
     model = jobs.model(name, files, code=code, SAGEMAKER_PROGRAM="train.py")
     described = jobs.run(name, model, inputs={"a": "1\n"}, ends="Failed")
-    assert described["FailureReason"].startswith("AlgorithmError: ")
+    assert described["FailureReason"].startswith(("AlgorithmError: ", "ClientError: "))
     assert words in described["FailureReason"]
 
 
@@ -322,10 +322,10 @@ def transform_fn(model, body, content_type, accept):
         "environment": sorted(os.environ),
         "uid": os.getuid(),
     }
-    os.symlink("/etc/hostname", "/opt/bessemer/job/work/output/stolen.out")
+    os.symlink("/etc/hostname", "/opt/bessemer/job/left/output/stolen.out")
     return json.dumps(found), accept
 """
-    model = jobs.model("curious", {"m": "x"}, code={"a.py": script}, MINE="1")
+    model = jobs.model("curious", {"m": "x"}, code={"a.py": script}, isolated=True, MINE="1")
     port = int(jobs.server.address.rsplit(":", 1)[1])
     body = json.dumps({"data": str(jobs.server.folder), "port": port})
     jobs.run("curious", model, "application/json", split="None", inputs={"a.json": body})
@@ -351,8 +351,8 @@ def model_fn(model_dir):
     return None
 
 def transform_fn(model, body, content_type, accept):
-    os.makedirs("/opt/bessemer/job/work/output", exist_ok=True)
-    target = "/opt/bessemer/job/work/output/b.out"
+    os.makedirs("/opt/bessemer/job/left/output", exist_ok=True)
+    target = "/opt/bessemer/job/left/output/b.out"
     if not os.path.lexists(target):
         os.symlink("/etc/hostname", target)
     return body, accept

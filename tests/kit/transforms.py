@@ -47,7 +47,7 @@ class Transforms:
         listed = self.s3.list_objects_v2(Bucket="data", Prefix=prefix)
         return [entry["Key"].removeprefix(prefix) for entry in listed.get("Contents", [])]
 
-    def model(self, name, files, image=SKLEARN, code=None, **environment):
+    def model(self, name, files, image=SKLEARN, code=None, isolated=False, **environment):
         """Creates a model of a `model.tar.gz`; with `code`, of a script in an archive of its own, as
         the SDK's `SKLearnModel` does."""
         self.put(**{f"models/{name}/model.tar.gz": packed(files)})
@@ -60,6 +60,7 @@ class Transforms:
         self.sagemaker.create_model(
             ModelName=name,
             ExecutionRoleArn=platform.ROLE,
+            EnableNetworkIsolation=isolated,
             PrimaryContainer={
                 "Image": image,
                 "ModelDataUrl": f"s3://data/models/{name}/model.tar.gz",

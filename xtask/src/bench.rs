@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use crate::{environment::Environment, workspace};
 
 /// The benchmarks: name, what cargo builds for it, where that lies in the release folder.
-const BENCHMARKS: [(&str, &[&str], &str); 2] = [
+const BENCHMARKS: [(&str, &[&str], &str); 3] = [
     ("transform", &["--package", "bessemer"], "bessemer"),
+    ("jobs", &["--package", "bessemer"], "bessemer"),
     ("trees", &["--package", "bessemer-trees", "--example", "kernels"], "examples/kernels"),
 ];
 

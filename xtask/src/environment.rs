@@ -1,5 +1,5 @@
-//! The Python environment of the tests and the benchmark: built from `tests/requirements.lock` by
-//! uv, once for each content of that file.
+//! The Python environments of the tests and the benchmark: built by uv from lock files, once for each
+//! content of such a file.
 
 use std::{
     fs,
@@ -15,15 +15,30 @@ use crate::workspace;
 /// The uv that is fetched where none is installed.
 const UV: &str = "uv==0.13.9";
 
+/// What the tests and the benchmark themselves run in.
+const TESTS: &str = "tests/requirements.lock";
+
+/// The clients that the tests drive, which can't share packages: the variable that tells the tests
+/// of their interpreter, and their lock file.
+const CLIENTS: &[(&str, &str)] = &[
+    ("BESSEMER_TEST_SDK_V2", "tests/clients/environments/sdk-v2.lock"),
+    ("BESSEMER_TEST_SDK_V3", "tests/clients/environments/sdk-v3.lock"),
+    ("BESSEMER_TEST_AIRFLOW", "tests/clients/environments/airflow.lock"),
+];
+
 /// A virtual environment that holds the locked packages.
 pub(crate) struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    /// The environment of the present lock file, built if there is none yet.
+    /// The environment of the tests, built if there is none yet.
     pub(crate) fn prepare() -> Result<Self> {
-        let lock = workspace::root().join("tests/requirements.lock");
+        Self::of_lock(TESTS)
+    }
+
+    fn of_lock(name: &str) -> Result<Self> {
+        let lock = workspace::root().join(name);
         let text =
             fs::read(&lock).with_context(|| format!("failed to read `{}`", lock.display()))?;
         let mut hasher = DefaultHasher::new();
@@ -31,8 +46,9 @@ impl Environment {
         let cache = cache_folder()?;
         let folder = cache.join(format!("venv-{:016x}", hasher.finish()));
         if !folder.is_dir() {
-            eprintln!("xtask: building the Python environment in {}", folder.display());
-            build(&cache, &lock, &folder).context("failed to build the Python environment")?;
+            eprintln!("xtask: building the environment of {name} in {}", folder.display());
+            build(&cache, &lock, &folder)
+                .with_context(|| format!("failed to build the environment of `{name}`"))?;
         }
         Ok(Self { folder })
     }
@@ -68,6 +84,14 @@ impl Environment {
     }
 }
 
+/// Tells `command` about the environments of the clients, each built if there is none yet.
+pub(crate) fn describe_clients_to(command: &mut Command) -> Result<()> {
+    for (variable, lock) in CLIENTS {
+        command.env(variable, Environment::of_lock(lock)?.python());
+    }
+    Ok(())
+}
+
 /// Runs the environment's interpreter.
 pub(crate) fn run_python(arguments: &[String]) -> Result<()> {
     let environment = Environment::prepare()?;
@@ -96,8 +120,9 @@ fn build(cache: &Path, lock: &Path, folder: &Path) -> Result<()> {
     venv.args(["venv", "--quiet", "--relocatable", "--no-project", "--python"]).arg(python);
     workspace::run(venv.arg(&unfinished))?;
     let mut install = Command::new(&uv);
-    install.args(["pip", "install", "--quiet", "--python"]).arg(unfinished.join("bin/python"));
-    workspace::run(install.arg("--requirement").arg(lock))?;
+    // The lock file's packages and no other: it may leave out what a package asks for.
+    install.args(["pip", "sync", "--quiet", "--python"]).arg(unfinished.join("bin/python"));
+    workspace::run(install.arg(lock))?;
     if fs::rename(&unfinished, folder).is_err() && folder.is_dir() {
         // Another build was first; its result is the same.
         fs::remove_dir_all(&unfinished)?;

@@ -4,7 +4,11 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{aws_models, environment::Environment, workspace};
+use crate::{
+    aws_models,
+    environment::{self, Environment},
+    workspace,
+};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let only = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -29,6 +33,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         tests.args(["-m", "pytest"]).args(rest).current_dir(workspace::root().join("tests"));
         tests.env("BESSEMER_BIN", workspace::target_directory()?.join("debug/bessemer"));
         environment.describe_to(&mut tests)?;
+        environment::describe_clients_to(&mut tests)?;
         workspace::run(&mut tests)?;
     }
     Ok(())

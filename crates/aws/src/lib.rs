@@ -21,5 +21,5 @@ pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use keys::{AccessKey, Keys};
 pub use logs::group_of as log_group_of;
 pub use platform::{ACCOUNT, Platform};
-pub use sagemaker::TransformRequest;
+pub use sagemaker::{FinalMetric, JobRequest, JobResult, TransformRequest};
 pub use server::{Server, ServerOptions};

@@ -7,7 +7,11 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use crate::error::StoreError;
 
 /// The scripts that lead from each version to the next; a script once released never changes.
-const SCRIPTS: &[&str] = &[include_str!("../migrations/0001_jobs.sql")];
+const SCRIPTS: &[&str] = &[
+    include_str!("../migrations/0001_jobs.sql"),
+    include_str!("../migrations/0002_instances.sql"),
+    include_str!("../migrations/0003_status.sql"),
+];
 
 /// The version that this release writes.
 pub(crate) const CURRENT: i64 = SCRIPTS.len() as i64;

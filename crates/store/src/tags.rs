@@ -1,5 +1,7 @@
 //! Tags by ARN.
 
+use std::collections::BTreeMap;
+
 use sqlx::SqliteConnection;
 
 use crate::{error::StoreError, row::Columns, store::Store};
@@ -55,6 +57,13 @@ impl Tags<'_> {
         });
         write.await
     }
+}
+
+/// Tags as the table has them: a key's last value, in the order of the keys.
+pub(crate) fn in_order(tags: &[Tag]) -> Vec<Tag> {
+    let by_key: BTreeMap<&str, &str> =
+        tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    by_key.into_iter().map(|(key, value)| Tag::new(key, value)).collect()
 }
 
 pub(crate) async fn insert(

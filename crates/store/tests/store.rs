@@ -46,8 +46,11 @@ fn new_job(name: &str) -> NewJob {
         share: "search".into(),
         cores: 1,
         memory: 1 << 20,
+        instance_type: "ml.m5.large".into(),
+        instance_count: 1,
         note: None,
         policy: RetryPolicy { attempts: 2, ..RetryPolicy::default() },
+        requested_attempts: None,
         limits: Limits::default(),
     }
 }
@@ -354,7 +357,7 @@ async fn a_database_of_a_later_release_is_left_alone() {
             Ok(_) => panic!("a later release's database was opened"),
         }
     };
-    assert!(refused.contains("is of version 99, and this release knows versions up to 1"));
+    assert!(refused.contains("is of version 99, and this release knows versions up to "));
 }
 
 #[tokio::test]
@@ -387,4 +390,37 @@ async fn a_damaged_row_is_named() {
     let error = store.jobs().get(JobKind::Training, "a").await.expect_err("it is damaged");
     let expected = format!("row `{}` of table `jobs` is damaged in column `state`", job.id);
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_status_is_the_same_in_a_list_and_of_a_job() {
+    let directory = directory();
+    let store = open(&directory).await;
+    for kind in JobKind::ALL {
+        for class in FailureClass::ALL {
+            let policy = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+            let limits = Limits { wait_millis: Some(10), ..Limits::default() };
+            let new = NewJob { kind, policy, limits, ..new_job(class.as_str()) };
+            let job = store.jobs().submit(new, 100).await.expect("it is new");
+            if class == FailureClass::Capacity {
+                advance(&store, &job, JobEvent::Due, 200).await;
+                continue;
+            }
+            let admitted = JobEvent::Admitted { owner: "a".into(), lease_until: 500 };
+            let token = advance(&store, &job, admitted, 101).await.lifecycle.token;
+            let outcome = Outcome::failed(class, "it did");
+            advance(&store, &job, JobEvent::Ended { token, outcome }, 102).await;
+        }
+    }
+    for status in Phase::ALL {
+        let query = JobQuery { status: Some(status), limit: 99, ..JobQuery::default() };
+        let listed = store.jobs().list(&query).await.expect("a page").jobs;
+        assert!(listed.iter().all(|job| job.status() == status), "{status}: {listed:?}");
+        let count = match status {
+            Phase::Stopped => 3,
+            Phase::Failed => 15,
+            _ => 0,
+        };
+        assert_eq!(listed.len(), count, "{status}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Why SageMaker refuses a call, in its own words where SDKs read them.
 
 use bessemer_aws_wire::{Service, ServiceError};
-use bessemer_domain::Refused;
+use bessemer_domain::{JobKind, Refused};
 use bessemer_jobs::JobsError;
 use bessemer_store::StoreError;
 
@@ -17,6 +17,15 @@ pub(super) enum Error {
          already exists ({0})"
     )]
     JobExists(String),
+    /// A training job of that name is there already.
+    #[error(
+        "Training job names must be unique within an AWS account and region, and a training job \
+         with this name already exists ({0})"
+    )]
+    TrainingJobExists(String),
+    /// There is no training job of that name.
+    #[error("Requested resource not found.")]
+    NoResource,
     /// There is no job of that name.
     #[error("Could not find requested job with name: {0}")]
     NoJob(String),
@@ -36,10 +45,12 @@ impl Error {
     pub(super) fn answer(self, service: &Service) -> ServiceError {
         let message = self.to_string();
         match self {
-            Self::Validation(_) | Self::NoJob(_) | Self::PageToken => {
+            Self::Validation(_) | Self::NoJob(_) | Self::NoResource | Self::PageToken => {
                 service.validation_error(message)
             }
-            Self::JobExists(_) => service.error("ResourceInUse", message),
+            Self::JobExists(_) | Self::TrainingJobExists(_) => {
+                service.error("ResourceInUse", message)
+            }
             Self::Unavailable(_) => {
                 ServiceError::new("ServiceUnavailable", message).with_status(503)
             }
@@ -64,6 +75,7 @@ impl From<StoreError> for Error {
 impl From<JobsError> for Error {
     fn from(error: JobsError) -> Self {
         match error {
+            JobsError::NotFound { kind: JobKind::Training, .. } => Self::NoResource,
             JobsError::NotFound { name, .. } => Self::NoJob(name),
             JobsError::Refused(Refused::Illegal { state, event }) => {
                 Self::Validation(format!("The job can't be {event} in state {state}"))

@@ -1,15 +1,20 @@
-//! SageMaker: models, transform jobs, tags.
+//! SageMaker: models, jobs, tags.
 
 mod error;
+mod jobs;
 mod models;
+mod processing;
 mod tags;
 mod times;
+mod training;
 mod transform;
 
 use bessemer_aws_wire::{Call, ServiceError};
+use bessemer_domain::JobKind::{Processing, Training, Transform};
 use serde_json::Value;
 
 use crate::{caller::Caller, decode::decode, platform::Platform, server::unsupported};
+pub use jobs::{FinalMetric, JobRequest, JobResult};
 pub use transform::TransformRequest;
 
 /// Answers a call.
@@ -25,8 +30,16 @@ pub(crate) async fn call(
         "DeleteModel" => models::delete(platform, caller, decode(call)?).await,
         "CreateTransformJob" => transform::create(platform, caller, &call.input).await,
         "DescribeTransformJob" => transform::describe(platform, decode(call)?).await,
-        "ListTransformJobs" => transform::list(platform, decode(call)?).await,
-        "StopTransformJob" => transform::stop(platform, decode(call)?).await,
+        "ListTransformJobs" => jobs::list(platform, Transform, decode(call)?).await,
+        "StopTransformJob" => jobs::stop(platform, Transform, decode(call)?).await,
+        "CreateTrainingJob" => training::create(platform, caller, &call.input).await,
+        "DescribeTrainingJob" => training::describe(platform, decode(call)?).await,
+        "ListTrainingJobs" => jobs::list(platform, Training, decode(call)?).await,
+        "StopTrainingJob" => jobs::stop(platform, Training, decode(call)?).await,
+        "CreateProcessingJob" => processing::create(platform, caller, &call.input).await,
+        "DescribeProcessingJob" => processing::describe(platform, decode(call)?).await,
+        "ListProcessingJobs" => jobs::list(platform, Processing, decode(call)?).await,
+        "StopProcessingJob" => jobs::stop(platform, Processing, decode(call)?).await,
         "AddTags" => tags::add(platform, decode(call)?).await,
         "ListTags" => tags::list(platform, decode(call)?).await,
         "DeleteTags" => tags::delete(platform, decode(call)?).await,

@@ -25,7 +25,7 @@ use crate::{
     failure::Failure,
     options::{BatchStrategy, EngineOptions},
     report::{self, ReportOptions},
-    runners::transform::{End, FileEnd, Order, Streams, WORK, write_end},
+    runners::transform::{End, FileEnd, LEFT, Order, Streams, write_end},
     wiring::{self, signals},
 };
 
@@ -45,10 +45,10 @@ impl Attempt {
         if !is_sandboxed && std::io::stdin().read(&mut word).unwrap_or_default() == 0 {
             return Ok(ExitCode::Stopped);
         }
-        let work = self.folder.join(WORK);
-        let end = attempt(&work, &order);
+        let left = self.folder.join(LEFT);
+        let end = attempt(&left, &order);
         let code = end.code;
-        write_end(&work, &end).map_err(internal)?;
+        write_end(&left, &end).map_err(internal)?;
         Ok(if code == 0 { ExitCode::Ok } else { ExitCode::JobFailed })
     }
 }

@@ -15,12 +15,15 @@ pub(crate) fn new_job(name: &str) -> NewJob {
         share: "search".into(),
         cores: 1,
         memory: 100,
+        instance_type: "ml.m5.large".into(),
+        instance_count: 1,
         note: None,
         policy: RetryPolicy {
             attempts: 100,
             backoff: RetryBackoff { base_millis: 1_000, factor: 1.0, cap_millis: 1_000 },
             ..RetryPolicy::default()
         },
+        requested_attempts: None,
         limits: Limits::default(),
     }
 }

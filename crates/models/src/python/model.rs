@@ -117,7 +117,7 @@ impl PythonModel {
             Ok(frame) => {
                 self.pool.give_back(worker);
                 match frame.kind {
-                    kind::PAYLOAD => Ok(frame.body.into()),
+                    kind::PAYLOAD => Ok(frame.body),
                     _ => Err(self.failed(&frame)),
                 }
             }

@@ -30,13 +30,18 @@ pub(super) fn statement(query: &JobQuery) -> Result<QueryBuilder<Sqlite>, StoreE
     let phase = query.phase.or(query.state.map(StateName::phase));
     let index = match query.sort {
         JobSort::Name => "jobs_by_name",
-        JobSort::Created if phase.is_none() => "jobs_by_created",
-        JobSort::Created | JobSort::Status => "jobs_by_phase",
+        JobSort::Status => "jobs_by_status",
+        JobSort::Created if query.status.is_some() => "jobs_by_status",
+        JobSort::Created if phase.is_some() => "jobs_by_phase",
+        JobSort::Created => "jobs_by_created",
     };
     let mut sql =
         QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs INDEXED BY {index} WHERE 1"));
     if let Some(phase) = phase {
         sql.push(" AND phase = ").push_bind(phase.as_str());
+    }
+    if let Some(status) = query.status {
+        sql.push(" AND status = ").push_bind(status.as_str());
     }
     if let Some(state) = query.state {
         sql.push(" AND state = ").push_bind(state.as_str());
@@ -65,7 +70,7 @@ pub(super) fn statement(query: &JobQuery) -> Result<QueryBuilder<Sqlite>, StoreE
     let order: &[&str] = match query.sort {
         JobSort::Created => &["created_at", "id"],
         JobSort::Name => &["name", "id"],
-        JobSort::Status => &["phase", "created_at", "id"],
+        JobSort::Status => &["status", "created_at", "id"],
     };
     for (index, column) in order.iter().enumerate() {
         sql.push(if index == 0 { " ORDER BY " } else { ", " }).push(column).push(direction);
@@ -85,7 +90,7 @@ fn go_on_after(sql: &mut QueryBuilder<Sqlite>, position: Position, beyond: &str)
             sql.push(", ").push_bind(id);
         }
         Position::Status(phase, created, id) => {
-            sql.push(" AND (phase, created_at, id)").push(beyond).push_bind(phase.as_str());
+            sql.push(" AND (status, created_at, id)").push(beyond).push_bind(phase.as_str());
             sql.push(", ").push_bind(created).push(", ").push_bind(id);
         }
     }

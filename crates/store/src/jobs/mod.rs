@@ -15,7 +15,7 @@ use bessemer_domain::{
 pub use query::{JobPage, JobQuery, JobSort};
 pub use submit::NewJob;
 
-use crate::{error::StoreError, history::HistoryEntry, store::Store};
+use crate::{error::StoreError, history::HistoryEntry, store::Store, tags::Tag};
 
 /// The table of jobs.
 pub struct JobTable<'s>(pub(crate) &'s Store);
@@ -37,6 +37,12 @@ pub struct Job {
     pub share: String,
     /// Cores that it takes while it runs.
     pub cores: u32,
+    /// The type of the instances that it asks for, such as `ml.m5.xlarge`.
+    pub instance_type: String,
+    /// How many instances it asks for.
+    pub instance_count: u32,
+    /// Its tags as they are now, in the order of their keys.
+    pub tags: Vec<Tag>,
     /// What was changed about the request, in words.
     pub note: Option<String>,
     /// Where it stands and how it goes on.
@@ -51,6 +57,26 @@ pub struct Job {
     pub ended_at: Option<u64>,
     /// When it last changed.
     pub modified_at: u64,
+}
+
+impl Job {
+    /// What the job comes to for clients of SageMaker: its phase, but training and processing jobs
+    /// that ran out of time are stopped, and so are training jobs that waited for too long.
+    #[must_use]
+    pub fn status(&self) -> Phase {
+        let state = &self.lifecycle.state;
+        match (state.name().phase(), self.kind, state.failure()) {
+            (
+                Phase::Failed,
+                JobKind::Training | JobKind::Processing,
+                Some((FailureClass::Timeout, _)),
+            )
+            | (Phase::Failed, JobKind::Training, Some((FailureClass::Capacity, _))) => {
+                Phase::Stopped
+            }
+            (phase, ..) => phase,
+        }
+    }
 }
 
 /// What a job was asked to do and what came of it, as JSON.

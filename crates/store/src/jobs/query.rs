@@ -14,6 +14,8 @@ pub struct JobQuery {
     pub name_contains: Option<String>,
     /// In this phase.
     pub phase: Option<Phase>,
+    /// Of this status, which is the phase but for [`Job::status`]'s exceptions.
+    pub status: Option<Phase>,
     /// In this state.
     pub state: Option<StateName>,
     /// Submitted at this instant or later.
@@ -42,7 +44,7 @@ pub enum JobSort {
     Created,
     /// Their names.
     Name,
-    /// Their phases, by name.
+    /// Their statuses, by name.
     Status,
 }
 
@@ -71,7 +73,7 @@ impl Position {
         match sort {
             JobSort::Created => Self::Created(created, id),
             JobSort::Name => Self::Name(job.name.clone(), id),
-            JobSort::Status => Self::Status(job.lifecycle.state.name().phase(), created, id),
+            JobSort::Status => Self::Status(job.status(), created, id),
         }
     }
 

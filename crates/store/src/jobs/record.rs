@@ -1,18 +1,21 @@
 //! Rows to jobs, attempts and documents.
 
+use std::collections::BTreeMap;
+
 use bessemer_domain::{
     JobId, JobKind, JobState, Lifecycle, ProcessId, StateName, StopReason, Token,
 };
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{AttemptRecord, Documents, Job};
-use crate::{error::StoreError, row::Columns};
+use crate::{error::StoreError, row::Columns, tags::Tag};
 
 /// The columns that [`job`] reads.
 pub(super) const COLUMNS: &str = "id, kind, name, arn, priority, share, cores, note, state, stage, \
     class, message, stop_reason, until, running_since, lease_until, attempts, number, refusals, \
     token, memory, waiting_since, run_millis, policy, limits, created_at, started_at, ended_at, \
-    modified_at";
+    modified_at, instance_type, instance_count, \
+    (SELECT json_group_object(key, value) FROM tags WHERE tags.arn = jobs.arn) AS tags";
 
 pub(super) async fn by_id(
     conn: &mut SqliteConnection,
@@ -43,6 +46,9 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         priority: columns.get("priority")?,
         share: columns.get("share")?,
         cores: columns.count("cores")?,
+        instance_type: columns.get("instance_type")?,
+        instance_count: columns.count("instance_count")?,
+        tags: tags(&columns)?,
         note: columns.get("note")?,
         lifecycle: lifecycle(&columns)?,
         stage: columns.get("stage")?,
@@ -51,6 +57,12 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         ended_at: columns.maybe_count("ended_at")?,
         modified_at: columns.count("modified_at")?,
     })
+}
+
+fn tags(columns: &Columns<'_>) -> Result<Vec<Tag>, StoreError> {
+    let tags = serde_json::from_str::<BTreeMap<String, String>>(columns.get("tags")?);
+    let tags = tags.map_err(|_| columns.bad("tags"))?;
+    Ok(tags.into_iter().map(|(key, value)| Tag { key, value }).collect())
 }
 
 fn lifecycle(columns: &Columns<'_>) -> Result<Lifecycle, StoreError> {

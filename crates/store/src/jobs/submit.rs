@@ -31,10 +31,16 @@ pub struct NewJob {
     pub cores: u32,
     /// Bytes of memory that it takes while it runs.
     pub memory: u64,
+    /// The type of the instances that it asks for, such as `ml.m5.xlarge`, for quotas.
+    pub instance_type: String,
+    /// How many instances it asks for.
+    pub instance_count: u32,
     /// What was changed about the request, in words.
     pub note: Option<String>,
     /// When it is tried again.
     pub policy: RetryPolicy,
+    /// Attempts that the request itself asks for, the first included; they go before the policy's.
+    pub requested_attempts: Option<u32>,
     /// How long it may take.
     pub limits: Limits,
 }
@@ -53,6 +59,9 @@ pub(super) async fn submit(
         priority: new.priority,
         share: new.share.clone(),
         cores: new.cores,
+        instance_type: new.instance_type.clone(),
+        instance_count: new.instance_count,
+        tags: tags::in_order(&new.tags),
         note: new.note.clone(),
         lifecycle,
         stage: None,
@@ -77,8 +86,8 @@ async fn insert(
     let sql =
         "INSERT INTO jobs (kind, name, arn, priority, share, cores, note, state, phase, due_at,
                    attempts, number, refusals, token, memory, waiting_since, run_millis, policy,
-                   limits, created_at, modified_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, 0, ?, ?, ?, ?)";
+                   limits, created_at, modified_at, instance_type, instance_count)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?)";
     let state = lifecycle.state.name();
     let done = sqlx::query(sql)
         .bind(new.kind.as_str())
@@ -97,6 +106,8 @@ async fn insert(
         .bind(json(&new.limits))
         .bind(signed(now))
         .bind(signed(now))
+        .bind(&new.instance_type)
+        .bind(new.instance_count)
         .execute(conn)
         .await;
     match done {

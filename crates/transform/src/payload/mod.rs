@@ -67,9 +67,9 @@ pub enum Split {
     None,
     /// A line.
     Line,
-    /// A record of MXNet's RecordIO, with its frame.
+    /// A record of `MXNet`'s `RecordIO`, with its frame.
     RecordIo,
-    /// A record of TensorFlow's TFRecord, with its frame.
+    /// A record of `TensorFlow`'s `TFRecord`, with its frame.
     TfRecord,
 }
 

@@ -88,7 +88,11 @@ pub fn run_payloads(
     let taken = Mutex::new(taken);
     let (answers, answered) = mpsc::channel();
     let collected = thread::scope(|scope| {
-        scope.spawn(|| produce(job, &summary, &shared, tasks));
+        scope.spawn({
+            // Dropped at the end, which ends the callers.
+            let (summary, shared) = (&summary, &shared);
+            move || produce(job, summary, shared, &tasks)
+        });
         for _ in 0..summary.max_concurrent {
             let answers = answers.clone();
             let (shared, taken) = (&shared, &taken);
@@ -175,7 +179,7 @@ fn produce(
     job: &PayloadJob,
     settled: &PayloadSummary,
     shared: &Shared<'_>,
-    tasks: mpsc::SyncSender<(u64, Task)>,
+    tasks: &mpsc::SyncSender<(u64, Task)>,
 ) {
     let mut number = 0;
     let mut send = |task: Task| {

@@ -7,9 +7,9 @@ use bessemer_domain::ByteSize;
 use super::{Split, too_large, unreadable};
 use crate::model::CallError;
 
-/// The first bytes of each part of a RecordIO record.
+/// The first bytes of each part of a `RecordIO` record.
 const RECORD_IO: u32 = 0xced7_230a;
-/// Bytes of a TFRecord's frame before and after its content.
+/// Bytes of a `TFRecord`'s frame before and after its content.
 const TF_FRAME: (usize, usize) = (12, 4);
 
 /// The records of one file, one after another.
@@ -83,8 +83,9 @@ impl<R: BufRead> Records<R> {
         if !self.fill(&mut head)? {
             return Ok(None);
         }
-        let [a, b, c, d, e, f, g, h, ..] = head;
-        let length = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let mut length = [0; 8];
+        length.copy_from_slice(&head[..8]);
+        let length = u64::from_le_bytes(length);
         let mut record = head.to_vec();
         self.append(&mut record, length.saturating_add(TF_FRAME.1 as u64), "TFRecord")?;
         Ok(Some(record))

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{error::Error, models, tags::WireTag},
+    super::{error::Error, jobs, models, tags::WireTag},
     checks::{self, Checked},
-    instance,
     request::TransformRequest,
 };
 use crate::{caller::Caller, platform::Platform};
@@ -28,7 +27,7 @@ struct CreateTransformJob {
 #[serde(rename_all = "PascalCase")]
 struct TransformResources {
     instance_type: String,
-    instance_count: u64,
+    instance_count: u32,
 }
 
 pub(crate) async fn create(
@@ -41,7 +40,7 @@ pub(crate) async fn create(
     checks::check(&Checked::deserialize(input).map_err(internal)?).map_err(Error::Validation)?;
     let model = models::find(platform, caller, &request.model_name).await?;
     let arn = caller.arn("sagemaker", &format!("transform-job/{}", request.transform_job_name));
-    let resources = instance::resources(&request.transform_resources.instance_type);
+    let resources = jobs::resources(&request.transform_resources.instance_type, 1);
     let mut document = input.clone();
     document.as_object_mut().and_then(|members| members.remove("Tags"));
     let kept = TransformRequest { job: document, model: Value::Object(models::document(&model)?) };
@@ -55,8 +54,11 @@ pub(crate) async fn create(
         share: String::new(),
         cores: resources.cores,
         memory: resources.memory,
+        instance_type: request.transform_resources.instance_type,
+        instance_count: request.transform_resources.instance_count,
         note: one_machine(request.transform_resources.instance_count),
         policy: RetryPolicy::default(),
+        requested_attempts: None,
         limits: Limits { grace_millis: 30_000, ..Limits::default() },
     };
     match platform.jobs.submit(job).await {
@@ -66,6 +68,6 @@ pub(crate) async fn create(
     }
 }
 
-fn one_machine(instances: u64) -> Option<String> {
+fn one_machine(instances: u32) -> Option<String> {
     (instances > 1).then(|| format!("its {instances} instances are one process on this machine"))
 }

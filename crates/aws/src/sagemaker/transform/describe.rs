@@ -5,8 +5,11 @@ use bessemer_store::Job;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{error::Error, times::seconds},
-    JobName,
+    super::{
+        error::Error,
+        jobs::{JobName, status_of},
+        times::seconds,
+    },
     request::TransformRequest,
 };
 use crate::platform::Platform;
@@ -16,7 +19,7 @@ const REASON_LENGTH: usize = 1024;
 
 pub(crate) async fn describe(
     platform: &Platform,
-    JobName { transform_job_name: name }: JobName,
+    JobName { name }: JobName,
 ) -> Result<Value, Error> {
     let job = platform.jobs.get(JobKind::Transform, &name).await?;
     let documents = platform.jobs.documents(&job).await?;
@@ -50,7 +53,7 @@ fn answer(job: &Job, request: Value) -> Map<String, Value> {
 }
 
 /// How a job stands, in the members that Describe and List share.
-pub(super) fn summary(job: &Job) -> Map<String, Value> {
+pub(crate) fn summary(job: &Job) -> Map<String, Value> {
     let state = &job.lifecycle.state;
     let phase = state.name().phase();
     let mut members = Map::new();
@@ -59,7 +62,7 @@ pub(super) fn summary(job: &Job) -> Map<String, Value> {
     };
     add("TransformJobName", json!(job.name));
     add("TransformJobArn", json!(job.arn));
-    add("TransformJobStatus", json!(status(phase)));
+    add("TransformJobStatus", json!(status_of(job)));
     add("CreationTime", seconds(job.created_at));
     add("LastModifiedTime", seconds(job.modified_at));
     if let Some(started) = job.started_at {
@@ -72,20 +75,4 @@ pub(super) fn summary(job: &Job) -> Map<String, Value> {
         add("FailureReason", json!(message.chars().take(REASON_LENGTH).collect::<String>()));
     }
     members
-}
-
-/// A phase as SageMaker calls it.
-pub(super) fn status(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Completed => "Completed",
-        Phase::Failed => "Failed",
-        Phase::InProgress => "InProgress",
-        Phase::Stopped => "Stopped",
-        Phase::Stopping => "Stopping",
-    }
-}
-
-/// The phase that SageMaker calls so.
-pub(super) fn phase(status: &str) -> Option<Phase> {
-    Phase::ALL.into_iter().find(|phase| self::status(*phase) == status)
 }

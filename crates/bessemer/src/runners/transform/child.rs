@@ -26,11 +26,11 @@ pub(super) async fn run(folder: &Path, order: &Order, control: &Control) -> Resu
     let failed = |what: &'static str| {
         move |error: std::io::Error| Failed::infrastructure(format!("{what}: {error}"))
     };
-    let work = sandbox::work(folder);
-    std::fs::create_dir_all(&work).map_err(failed("make the folder of the attempt"))?;
-    end::forget(&work).map_err(failed("clear the last attempt"))?;
+    let left = sandbox::left(folder);
+    std::fs::create_dir_all(&left).map_err(failed("make the folder of the attempt"))?;
+    end::forget(&left).map_err(failed("clear the last attempt"))?;
     order.write(folder).map_err(failed("write the engine's order"))?;
-    let log = File::create(work.join("process.log")).map_err(failed("make the engine's log"))?;
+    let log = File::create(left.join("process.log")).map_err(failed("make the engine's log"))?;
     let errors = log.try_clone().map_err(failed("make the engine's log"))?;
     let program = std::env::current_exe().map_err(failed("find the engine"))?;
     let mut command = Command::new(program);

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bessemer_compute::{EnvSpec, environments::plain_requirements, images::Images};
 use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
 use bessemer_objects::buckets::BucketDir;
 use serde::{Deserialize, Serialize};
@@ -36,8 +35,8 @@ pub(super) enum StagedModel {
         script: PathBuf,
         /// The folder of the model's files there.
         model_dir: PathBuf,
-        /// Lines of its requirements.
-        requirements: Vec<String>,
+        /// The text of its requirements, if it has some.
+        requirements: Option<String>,
     },
 }
 
@@ -56,7 +55,7 @@ pub(super) fn stage_model(
     if is_archive {
         unpack(&model, &unpacked)?;
     }
-    if let Some(program) = &plan.program {
+    if let Some(program) = &plan.container.program {
         if !is_archive {
             let copied = fs::create_dir_all(&unpacked)
                 .and_then(|()| fs::copy(&model, unpacked.join(name.unwrap_or("model"))));
@@ -71,7 +70,7 @@ pub(super) fn stage_model(
         Ok(ModelFound::PythonHandler { model_dir, .. }) => {
             let inner = model_dir.strip_prefix(&unpacked).unwrap_or(Path::new(""));
             let inside = Path::new(MODEL).join(inner);
-            script_in(&model_dir.join("code"), DEFAULT_SCRIPT, inside.join("code"), inside)
+            script_in(&model_dir.join("code"), DEFAULT_SCRIPT, &inside.join("code"), inside.clone())
         }
         Ok(_) => Ok(StagedModel::Native(unpacked)),
         // What is wrong with the content is told of the archive.
@@ -86,23 +85,25 @@ fn script_of(
     program: &str,
     folder: &Path,
 ) -> Result<StagedModel, Failed> {
-    let Some(submitted) = plan.submitted.as_deref().filter(|uri| uri.starts_with("s3://")) else {
+    let Some(submitted) =
+        plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"))
+    else {
         let code = folder.join("unpacked/code");
-        return script_in(&code, program, Path::new(MODEL).join("code"), MODEL.into());
+        return script_in(&code, program, &Path::new(MODEL).join("code"), MODEL.into());
     };
     let source = Place::parse(submitted).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
     stage::link(buckets, &source, &packed)?;
     let code = folder.join("code");
     unpack(&packed, &code)?;
-    script_in(&code, program, CODE.into(), MODEL.into())
+    script_in(&code, program, Path::new(CODE), MODEL.into())
 }
 
 /// The script `program` in the folder `code`, which is `inside` in the sandbox.
 fn script_in(
     code: &Path,
     program: &str,
-    inside: PathBuf,
+    inside: &Path,
     model_dir: PathBuf,
 ) -> Result<StagedModel, Failed> {
     let is_plain =
@@ -119,11 +120,9 @@ fn script_in(
         Ok(about) if about.len() > LONGEST_REQUIREMENTS => {
             return Err(Failed::invalid("AlgorithmError: requirements.txt is too large"));
         }
-        Ok(_) => fs::read_to_string(&list).map_err(Failed::infrastructure)?,
-        Err(_) => String::new(),
+        Ok(_) => Some(fs::read_to_string(&list).map_err(Failed::infrastructure)?),
+        Err(_) => None,
     };
-    let requirements = plain_requirements(&requirements)
-        .map_err(|error| Failed::invalid(format!("AlgorithmError: {error}")))?;
     Ok(StagedModel::Script { script: inside.join(program), model_dir, requirements })
 }
 
@@ -140,23 +139,6 @@ fn refused(error: &ArchiveError) -> Failed {
         source.unwrap_or_default(),
         hint.unwrap_or_default()
     ))
-}
-
-/// The environments for a script in the container `image`, the first that can be built: with the
-/// image's own versions, or with whichever go with the script's requirements.
-pub(super) fn environments(
-    images: &Images,
-    image: &str,
-    requirements: &[String],
-) -> Result<Vec<EnvSpec>, Failed> {
-    let found =
-        images.find(image).map_err(|error| Failed::invalid(format!("ClientError: {error}")))?;
-    let exact = found.environment.with(requirements);
-    let mut specs = vec![exact];
-    if !requirements.is_empty() {
-        specs.push(found.environment.loosely_with(requirements));
-    }
-    Ok(specs)
 }
 
 /// Whose container's steps stand in for what a script leaves out, by the image's name.

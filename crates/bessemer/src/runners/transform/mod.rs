@@ -7,12 +7,12 @@
 //! inputs/         links to the objects, as they were when the job began
 //! model/          the model's artifacts; unpacked in unpacked/, code apart from them in code/
 //! order/          what the child process is to do
-//! work/           what it writes:
+//! left/           what it writes:
 //!     output/     the outputs, with which a later attempt goes on
 //!     end.json    how it ended
 //! ```
 //!
-//! A model with code of its own is run with the engine in a sandbox. What it leaves in `work/` is
+//! A model with code of its own is run with the engine in a sandbox. What it leaves in `left/` is
 //! looked at as what a stranger left.
 
 mod child;
@@ -32,30 +32,23 @@ use std::{
 };
 
 use bessemer_aws::TransformRequest;
-use bessemer_compute::{Images, logs::LogFolder};
 use bessemer_domain::{FailureClass, Outcome, ProcessId, StopReason};
 use bessemer_jobs::{Attempt, Control, Runner};
-use bessemer_objects::buckets::BucketDir;
 
 pub(crate) use end::{End, FileEnd, write_end};
-pub(crate) use order::{Order, WORK};
+pub(crate) use order::{LEFT, Order};
 use plan::Plan;
-pub(crate) use sandbox::Sandboxes;
 use stage::Staged;
 pub(crate) use streams::Streams;
 
+use super::container::{self, Site, ensure_environment};
 use crate::options::ModelOptions;
 use code::StagedModel;
 
 /// Runs transform jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformRunner {
-    /// `runs/` of the data directory.
-    pub(crate) runs: PathBuf,
-    pub(crate) buckets: Arc<BucketDir>,
-    pub(crate) logs: LogFolder,
-    pub(crate) images: Arc<Images>,
-    pub(crate) sandboxes: Sandboxes,
+    site: Arc<Site>,
 }
 
 /// An attempt that ended early.
@@ -94,11 +87,21 @@ impl Runner for TransformRunner {
     }
 }
 
+impl From<container::Failed> for Failed {
+    fn from(container::Failed { class, message }: container::Failed) -> Self {
+        Self { class, message }
+    }
+}
+
 impl TransformRunner {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        Self { site }
+    }
+
     async fn go(&self, attempt: Attempt, control: Control, left: Option<ProcessId>) -> Outcome {
         let done = self.attempt(&attempt, &control, left).await;
         let outcome = done.unwrap_or_else(|Failed { class, message }| {
-            Streams::of(&self.logs, &attempt.job).say(&message);
+            Streams::of(&self.site.logs, &attempt.job).say(&message);
             Outcome::failed(class, message)
         });
         let is_stopped = control.stop().is_some_and(|stop| stop.reason == StopReason::Requested);
@@ -113,7 +116,7 @@ impl TransformRunner {
     }
 
     fn folder(&self, attempt: &Attempt) -> PathBuf {
-        self.runs.join(attempt.job.id.to_string())
+        self.site.runs.join(attempt.job.id.to_string())
     }
 
     /// Removes the job's folder. What is left behind costs space and nothing else.
@@ -136,15 +139,15 @@ impl TransformRunner {
         let request: TransformRequest = serde_json::from_str(&attempt.request)
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
-        let streams = Streams::of(&self.logs, &attempt.job);
-        let work = sandbox::work(&folder);
+        let streams = Streams::of(&self.site.logs, &attempt.job);
+        let made = sandbox::left(&folder);
         // A sandbox tells of itself, even if it could not be recorded.
-        let launcher = &self.sandboxes.launcher;
+        let launcher = &self.site.launcher;
         let was_sandboxed = sandbox::resume(launcher, &folder, attempt.number, control).await?;
         if let (Some(left), false) = (&left, was_sandboxed) {
             child::wait(left, control).await?;
         }
-        let is_new = (left.is_none() && !was_sandboxed) || !end::has_ended(&work);
+        let is_new = (left.is_none() && !was_sandboxed) || !end::has_ended(&made);
         if is_new {
             if control.stop().is_some() {
                 return Err(Failed::infrastructure("it was told to stop before it ran"));
@@ -153,11 +156,11 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
-                blocking(move || stage::stage(&runner.buckets, &plan, &folder)).await?
+                blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
             };
             self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
         }
-        let end = end::read(&work)?;
+        let end = end::read(&made)?;
         if end.may_publish() {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
@@ -165,7 +168,7 @@ impl TransformRunner {
         let (runner, outcome) = (self.clone(), (plan, folder.clone(), end));
         blocking(move || {
             let (plan, folder, end) = outcome;
-            publish::conclude(&runner.buckets, &plan, &folder, &end, &streams)
+            publish::conclude(&runner.site.buckets, &plan, &folder, &end, &streams)
         })
         .await
     }
@@ -189,35 +192,45 @@ impl TransformRunner {
                 (script, model_dir, requirements)
             }
         };
-        let specs = code::environments(&self.images, &plan.image, requirements)?;
+        let image = self
+            .site
+            .images
+            .find(&plan.container.image)
+            .map_err(|error| client(error.to_string()))?;
         let environment = {
-            let (sandboxes, streams) = (self.sandboxes.clone(), streams.clone());
-            blocking(move || sandboxes.environment(&specs, &streams)).await?
+            let (site, streams) = (Arc::clone(&self.site), streams.clone());
+            let requirements = requirements.clone();
+            blocking(move || {
+                let (say, own) = (|text: &str| streams.say(text), requirements.as_deref());
+                Ok(ensure_environment(&site.environments, &image.environment, own, &say)?)
+            })
+            .await?
         };
         let model = ModelOptions {
             handler: Some(script.clone()),
             model_dir: Some(model_dir.clone()),
             python: Some(environment.python.clone()),
-            framework: code::framework(&plan.image).map(str::to_owned),
+            framework: code::framework(&plan.container.image).map(str::to_owned),
             ..ModelOptions::default()
         };
         let order = Order::sandboxed(plan, staged, sandbox::INPUTS, model, resources);
         let order = order.map_err(client)?;
         let spec = {
-            let (attempt, variables) = (attempt.clone(), plan.variables.clone());
+            let (attempt, plan) = (attempt.clone(), plan.clone());
             let (folder, streams) = (folder.to_owned(), streams.clone());
             blocking(move || {
                 let setting = sandbox::Setting {
                     folder: &folder,
                     environment: &environment,
-                    variables,
+                    variables: plan.container.variables,
+                    has_network: plan.container.has_network,
                     streams: &streams,
                 };
                 sandbox::prepare(&attempt, &order, &setting)
             })
             .await?
         };
-        sandbox::run(&self.sandboxes.launcher, spec, control).await
+        sandbox::run(&self.site.launcher, spec, control).await
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Order {
 
 /// The folder of the order, which a sandbox can't change, and of what the process writes.
 pub(crate) const ORDER: &str = "order";
-pub(crate) const WORK: &str = "work";
+pub(crate) const LEFT: &str = "left";
 const NAME: &str = "order.json";
 
 /// Memory that the engine takes of what the job has, at most.
@@ -68,21 +68,20 @@ impl Order {
         resources: Resources,
     ) -> Result<Self, String> {
         let model = ModelOptions {
-            content_type: plan.model_content_type.clone(),
-            accept: plan.accept.clone(),
+            content_type: plan.container.content_type.clone(),
+            accept: plan.container.accept.clone(),
             ..model
         };
-        let (options, payloads) = if plan.by_record {
-            (plan.engine.clone()?, None)
-        } else {
-            (plan.calls.clone(), Some(plan.payloads.clone()))
+        let options = match &plan.payloads {
+            Some(_) => plan.calls.clone(),
+            None => plan.engine.clone()?,
         };
         Ok(Self {
             inputs: inputs.into(),
             names: staged.names.clone(),
             model,
             engine: engine(options, resources),
-            payloads,
+            payloads: plan.payloads.clone(),
             streams: None,
         })
     }

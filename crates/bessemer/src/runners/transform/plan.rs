@@ -19,21 +19,11 @@ pub(super) struct Plan {
     pub(super) output: Place,
     /// Where the model's archive is.
     pub(super) model: Place,
-    /// The image that the model is for.
-    pub(super) image: String,
-    /// The script of the model's own code, and where its archive is, if the user says.
-    pub(super) program: Option<String>,
-    pub(super) submitted: Option<String>,
-    /// What the model's code finds in its environment.
-    pub(super) variables: Vec<(String, String)>,
-    /// What the model's code is told that it gets, and asked to answer.
-    pub(super) model_content_type: Option<String>,
-    pub(super) accept: Option<String>,
-    /// Whether the model's code is called with records, which are joined, filtered or set apart. Else
-    /// with payloads, as SageMaker does.
-    pub(super) by_record: bool,
-    /// How files become payloads.
-    pub(super) payloads: PayloadSettings,
+    /// How the model's own code runs, if it has some.
+    pub(super) container: Container,
+    /// How files become payloads for the model's own code. None: it is called with records, which are
+    /// joined, filtered or set apart.
+    pub(super) payloads: Option<PayloadSettings>,
     /// How calls are made, whatever they hold.
     pub(super) calls: EngineOptions,
     /// How the engine runs on records, or why it can't.
@@ -43,6 +33,22 @@ pub(super) struct Plan {
     pub(super) is_strict: bool,
     /// Outputs are named `<input>.out`, as SageMaker names them. Else as the engine does.
     pub(super) has_out_names: bool,
+}
+
+/// What a container would be given.
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) image: String,
+    /// The script of the model's own code, and where its archive is, if the user says.
+    pub(super) program: Option<String>,
+    pub(super) submitted: Option<String>,
+    /// What it finds in its environment.
+    pub(super) variables: Vec<(String, String)>,
+    /// Whether it has this machine's network.
+    pub(super) has_network: bool,
+    /// What it is told that it gets, and asked to answer.
+    pub(super) content_type: Option<String>,
+    pub(super) accept: Option<String>,
 }
 
 /// A key or a prefix of a bucket.
@@ -77,16 +83,19 @@ impl Plan {
             .ok_or("the model has no ModelDataUrl: images are not run yet")?;
         let named = |name: &str| environment.owned(name).filter(|text| !text.is_empty());
         let said = |value: &Value| text(value).filter(|text| !text.is_empty()).map(str::to_owned);
+        let by_record = environment.has_settings() || has_processing(&job["DataProcessing"]);
         Ok(Self {
-            image: text(&container["Image"]).unwrap_or_default().to_owned(),
-            program: named("SAGEMAKER_PROGRAM"),
-            submitted: named("SAGEMAKER_SUBMIT_DIRECTORY"),
-            variables: environment.all().chain(payloads::variables(job)).collect(),
-            model_content_type: named("BESSEMER_CONTENT_TYPE")
-                .or_else(|| said(&job["TransformInput"]["ContentType"])),
-            accept: said(&job["TransformOutput"]["Accept"]),
-            by_record: environment.has_settings() || has_processing(&job["DataProcessing"]),
-            payloads: payloads::settings(job),
+            container: Container {
+                image: text(&container["Image"]).unwrap_or_default().to_owned(),
+                program: named("SAGEMAKER_PROGRAM"),
+                submitted: named("SAGEMAKER_SUBMIT_DIRECTORY"),
+                variables: environment.all().chain(payloads::variables(job)).collect(),
+                has_network: model["EnableNetworkIsolation"] != true,
+                content_type: named("BESSEMER_CONTENT_TYPE")
+                    .or_else(|| said(&job["TransformInput"]["ContentType"])),
+                accept: said(&job["TransformOutput"]["Accept"]),
+            },
+            payloads: (!by_record).then(|| payloads::settings(job)),
             calls: calls(job, &environment)?,
             input: Place::parse(text(&source["S3Uri"]).unwrap_or_default())?,
             is_manifest: source["S3DataType"] == "ManifestFile",
@@ -104,7 +113,7 @@ impl Plan {
     pub(super) fn blame(&self, code: i32) -> &'static str {
         let is_model =
             code == ExitCode::Configuration as i32 || code == ExitCode::Unreachable as i32;
-        if is_model && self.program.is_some() { "AlgorithmError" } else { "ClientError" }
+        if is_model && self.container.program.is_some() { "AlgorithmError" } else { "ClientError" }
     }
 }
 
@@ -291,7 +300,7 @@ mod tests {
         let engine = plan.engine.unwrap();
         assert_eq!(engine.max_rejects.as_deref(), Some("1%"));
         assert_eq!(engine.output_format.as_deref(), Some("parquet"));
-        assert_eq!(plan.variables[2], ("BESSEMER_MAX_REJECTS".into(), "1%".into()));
+        assert_eq!(plan.container.variables[2], ("BESSEMER_MAX_REJECTS".into(), "1%".into()));
     }
 
     #[test]
@@ -310,7 +319,7 @@ mod tests {
         let by_record = |change: &dyn Fn(&mut TransformRequest)| {
             let mut request = request();
             change(&mut request);
-            Plan::of(&request).unwrap().by_record
+            Plan::of(&request).unwrap().payloads.is_none()
         };
         assert!(!by_record(&|request| {
             request.job["DataProcessing"] = json!({ "InputFilter": "$", "JoinSource": "None" });

@@ -23,7 +23,7 @@ pub(super) fn conclude(
     end: &End,
     streams: &Streams,
 ) -> Result<Outcome, Failed> {
-    let output = sandbox::work(folder).join("output");
+    let output = sandbox::left(folder).join("output");
     if let Some(settings) = &end.settings {
         streams.say_of_data(settings);
     }

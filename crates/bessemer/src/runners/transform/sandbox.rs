@@ -10,8 +10,7 @@ use std::{
 };
 
 use bessemer_compute::{
-    Attached, Bind, Cause, Child, EnvSpec, Environment, Environments, Launcher, Limits,
-    ProcessSpec, UidRange, hand_over,
+    Attached, Bind, Cause, Child, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
 };
 use bessemer_domain::{FailureClass, ProcessId};
 use bessemer_jobs::{Attempt, Control, identify_process, wait_for_exit};
@@ -20,7 +19,7 @@ use super::{
     Failed, Order,
     code::{CODE, MODEL},
     end,
-    order::{ORDER, WORK},
+    order::{LEFT, ORDER},
     streams::Streams,
 };
 
@@ -33,48 +32,9 @@ const ENGINE: &str = "/opt/bessemer/bin/bessemer";
 /// Processes and threads of a job, at most.
 const PROCESSES: u32 = 4096;
 
-/// What makes sandboxes and what they hold.
-#[derive(Debug, Clone)]
-pub(crate) struct Sandboxes {
-    pub(crate) launcher: Launcher,
-    pub(crate) environments: Environments,
-}
-
-impl Sandboxes {
-    /// The first of these environments that can be built.
-    pub(super) fn environment(
-        &self,
-        specs: &[EnvSpec],
-        streams: &Streams,
-    ) -> Result<Environment, Failed> {
-        let mut refused = None;
-        for spec in specs {
-            if self.environments.find(spec).is_none() {
-                let packages = spec.requirements.join(", ");
-                streams
-                    .say(&format!("building an environment of Python {}: {packages}", spec.python));
-            }
-            match self.environments.ensure(spec) {
-                Ok(built) => return Ok(built),
-                Err(error) => {
-                    let output = match &error {
-                        bessemer_compute::EnvironmentError::Failed { output, .. } => {
-                            output.as_str()
-                        }
-                        _ => "",
-                    };
-                    streams.say(output);
-                    refused.get_or_insert(format!("AlgorithmError: failed to {error}"));
-                }
-            }
-        }
-        Err(Failed::invalid(refused.unwrap_or_default()))
-    }
-}
-
 /// Where an attempt's parts are, in the job's folder.
-pub(super) fn work(folder: &Path) -> PathBuf {
-    folder.join(WORK)
+pub(super) fn left(folder: &Path) -> PathBuf {
+    folder.join(LEFT)
 }
 
 /// What an attempt runs with, beside its order.
@@ -82,6 +42,8 @@ pub(super) struct Setting<'r> {
     pub(super) folder: &'r Path,
     pub(super) environment: &'r Environment,
     pub(super) variables: Vec<(String, String)>,
+    /// Whether it has this machine's network.
+    pub(super) has_network: bool,
     pub(super) streams: &'r Streams,
 }
 
@@ -92,9 +54,9 @@ pub(super) fn prepare(
     setting: &Setting<'_>,
 ) -> Result<ProcessSpec, Failed> {
     let folder = setting.folder;
-    let work = work(folder);
-    fs::create_dir_all(&work).map_err(Failed::infrastructure)?;
-    end::forget(&work).map_err(Failed::infrastructure)?;
+    let left = left(folder);
+    fs::create_dir_all(&left).map_err(Failed::infrastructure)?;
+    end::forget(&left).map_err(Failed::infrastructure)?;
     order.write(folder).map_err(Failed::infrastructure)?;
     let uid = rustix::process::geteuid()
         .is_root()
@@ -102,7 +64,7 @@ pub(super) fn prepare(
     let (inputs, unpacked, code) =
         (folder.join("inputs"), folder.join("unpacked"), folder.join("code"));
     if let Some(uid) = uid {
-        let given = [&work, &unpacked, &code].into_iter().filter(|folder| folder.exists());
+        let given = [&left, &unpacked, &code].into_iter().filter(|folder| folder.exists());
         for folder in given {
             hand_over(folder, uid).map_err(Failed::infrastructure)?;
         }
@@ -121,7 +83,7 @@ pub(super) fn prepare(
         Bind::read_only(engine, ENGINE),
         Bind::read_only(inputs, INPUTS),
         Bind::read_only(folder.join(ORDER), Path::new(JOB).join(ORDER)),
-        Bind::writable(work, Path::new(JOB).join(WORK)),
+        Bind::writable(left, Path::new(JOB).join(LEFT)),
         Bind::writable(unpacked, MODEL),
     ];
     if code.exists() {
@@ -134,6 +96,7 @@ pub(super) fn prepare(
         processes: Some(PROCESSES),
         ..Limits::default()
     };
+    spec.network = setting.has_network;
     spec.stop_grace = Duration::from_secs(30);
     Ok(spec)
 }
@@ -151,7 +114,7 @@ fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
         ("PYTHONUNBUFFERED", "1"),
         ("PYTHONPATH", code.as_str()),
         ("SM_MODEL_DIR", MODEL),
-        ("BESSEMER_CACHE", "/opt/bessemer/job/work/cache"),
+        ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache"),
     ];
     let mut all: Vec<(OsString, OsString)> = Vec::new();
     let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -39,12 +39,20 @@ async fn no_list_is_sorted_or_reads_rows_beside_its_index() {
             let plain = JobQuery { sort, descending, page, ..JobQuery::default() };
             let filtered = JobQuery { sort, descending, ..everything.clone() };
             let of_phase = JobQuery { phase: Some(Phase::Failed), ..filtered.clone() };
+            let of_status = JobQuery { status: Some(Phase::Failed), ..filtered.clone() };
             let of_state = JobQuery { state: Some(StateName::Backoff), ..filtered.clone() };
-            for query in [plain, filtered, of_phase, of_state] {
-                let plan = plan(&mut conn, &query).await;
+            for query in [plain, filtered, of_phase, of_status, of_state] {
+                let mut plan = plan(&mut conn, &query).await;
+                // The tags of the rows that are answered, by their key.
+                let of_tags =
+                    ["CORRELATED SCALAR SUBQUERY 1", "SEARCH tags USING PRIMARY KEY (arn=?)"];
+                plan.retain(|step| !of_tags.contains(&step.as_str()));
                 assert_eq!(plan.len(), 1, "{query:?} is sorted: {plan:?}");
                 assert!(plan[0].contains("jobs USING INDEX jobs_by_"), "{query:?}: {plan:?}");
-                if query.page.is_some() || (query.phase.is_some() && sort != JobSort::Name) {
+                if query.page.is_some()
+                    || (query.phase.is_some() && sort == JobSort::Created)
+                    || (query.status.is_some() && sort != JobSort::Name)
+                {
                     assert!(plan[0].starts_with("SEARCH"), "{query:?} starts over: {plan:?}");
                 }
             }

@@ -2,9 +2,17 @@
 
 use bessemer_jobs::Resources;
 
-/// Cores and memory of `kind`, such as `ml.m5.xlarge`. A kind that is not known has what an
-/// `ml.m5.large` has.
-pub(super) fn resources(kind: &str) -> Resources {
+/// Cores and memory of `count` instances of `kind`, such as `ml.m5.xlarge`. A kind that is not known
+/// has what an `ml.m5.large` has.
+pub(in super::super) fn resources(kind: &str, count: u32) -> Resources {
+    let one = instance(kind);
+    Resources {
+        cores: one.cores.saturating_mul(count),
+        memory: one.memory.saturating_mul(u64::from(count)),
+    }
+}
+
+fn instance(kind: &str) -> Resources {
     let mut parts = kind.trim_start_matches("ml.").split('.');
     let (family, size) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let cores = cores(family, size);
@@ -53,7 +61,7 @@ mod tests {
             ("ml.g4dn.xlarge", 4, 16 * gib),
             ("local", 2, 8 * gib),
         ] {
-            assert_eq!(resources(kind), Resources { cores, memory }, "{kind}");
+            assert_eq!(instance(kind), Resources { cores, memory }, "{kind}");
         }
     }
 }

@@ -1,0 +1,7 @@
+//! Processing jobs, as far as the API goes: what runs them reads [`JobRequest`](super::JobRequest).
+
+mod create;
+mod describe;
+
+pub(super) use create::create;
+pub(super) use describe::{describe, summary};

@@ -1,0 +1,85 @@
+//! `CreateTrainingJob`.
+
+use bessemer_domain::{JobKind, Limits};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::{
+    error::Error,
+    jobs::{Submission, submit},
+    tags::WireTag,
+};
+use crate::{caller::Caller, platform::Platform};
+
+/// Seconds that a job may run if it doesn't say.
+pub(super) const DEFAULT_RUNTIME: u64 = 86_400;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateTrainingJob {
+    training_job_name: String,
+    resource_config: Option<ResourceConfig>,
+    #[serde(default)]
+    stopping_condition: StoppingCondition,
+    retry_strategy: Option<RetryStrategy>,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResourceConfig {
+    instance_type: Option<String>,
+    instance_count: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+struct StoppingCondition {
+    #[serde(rename = "MaxRuntimeInSeconds")]
+    runtime: Option<u64>,
+    #[serde(rename = "MaxWaitTimeInSeconds")]
+    wait_time: Option<u64>,
+    #[serde(rename = "MaxPendingTimeInSeconds")]
+    pending_time: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RetryStrategy {
+    maximum_retry_attempts: u32,
+}
+
+pub(crate) async fn create(
+    platform: &Platform,
+    caller: &Caller,
+    input: &Value,
+) -> Result<Value, Error> {
+    let internal = |error: serde_json::Error| Error::Internal(error.into());
+    let request = CreateTrainingJob::deserialize(input).map_err(internal)?;
+    let config = request.resource_config;
+    let (kind, count) = config.map(|config| (config.instance_type, config.instance_count)).unzip();
+    let (kind, count) = (kind.flatten().unwrap_or_default(), count.flatten().unwrap_or(1));
+    let stopping = request.stopping_condition;
+    let new = Submission {
+        kind: JobKind::Training,
+        name: request.training_job_name,
+        input: input.clone(),
+        tags: request.tags,
+        instance_type: kind,
+        instance_count: count,
+        attempts: request.retry_strategy.map(|strategy| strategy.maximum_retry_attempts + 1),
+        limits: limits(&stopping),
+    };
+    let arn = submit(platform, caller, new).await?;
+    Ok(json!({ "TrainingJobArn": arn }))
+}
+
+fn limits(stopping: &StoppingCondition) -> Limits {
+    let millis = |seconds: u64| seconds.saturating_mul(1_000);
+    let waits = [stopping.wait_time, stopping.pending_time];
+    Limits {
+        total_millis: Some(millis(stopping.runtime.unwrap_or(DEFAULT_RUNTIME))),
+        wait_millis: waits.into_iter().flatten().min().map(millis),
+        ..Limits::default()
+    }
+}

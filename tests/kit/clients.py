@@ -1,0 +1,22 @@
+"""Scripts of clients that are not Bessemer's own, each with its interpreter, under `bessemer exec`."""
+
+import json
+import os
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1] / "clients"
+
+# Variables that `cargo xtask test` sets: the interpreters of the clients' environments.
+SDK_V2, SDK_V3, AIRFLOW = "BESSEMER_TEST_SDK_V2", "BESSEMER_TEST_SDK_V3", "BESSEMER_TEST_AIRFLOW"
+
+
+def run(server, client, script, *arguments, **options):
+    """Runs a script as a user would, with nothing set but what `bessemer exec` sets."""
+    python = os.environ[client]
+    script = script if isinstance(script, Path) else SCRIPTS / script
+    return server.run("exec", "--", python, script, *arguments, timeout=280, **options)
+
+
+def told(ran):
+    """What a script that has run printed as its last line, which is JSON."""
+    return json.loads(ran.stdout.splitlines()[-1])

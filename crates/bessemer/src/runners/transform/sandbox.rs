@@ -77,7 +77,11 @@ pub(super) fn prepare(
     let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
     spec.env = environment(setting);
-    spec.cwd = PathBuf::from(MODEL);
+    spec.cwd = match (code.exists(), unpacked.join("code").is_dir()) {
+        (true, _) => CODE.into(),
+        (_, true) => Path::new(MODEL).join("code"),
+        _ => MODEL.into(),
+    };
     spec.uid = uid;
     spec.mounts = vec![
         Bind::read_only(engine, ENGINE),

@@ -1,10 +1,20 @@
 //! `FilterLogEvents`: the events of a group's streams, in the order of their times.
 
-use bessemer_compute::logs::{LogFolder, LogReader, Record, Window};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bessemer_compute::logs::{LogFolder, Record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{error::Error, get::MOST, group_name, pattern::Pattern, streams};
+use super::{
+    error::Error,
+    get::MOST,
+    group_name,
+    groups::Group,
+    merge::{Merge, Place, Range},
+    pattern::Pattern,
+    streams,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,73 +28,113 @@ pub(super) struct FilterLogEvents {
     filter_pattern: Option<String>,
     next_token: Option<String>,
     limit: Option<usize>,
+    start_from_head: Option<bool>,
 }
 
-/// Where an answer goes on: from this millisecond, without so many events of it that were told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Resume {
-    millis: u64,
-    told: usize,
-}
-
-/// Bytes of text that are searched for one answer.
+/// Bytes of text that are searched for one answer, and that it may have.
 const SEARCHED: usize = 64 << 20;
+const ANSWERED: usize = 1 << 20;
 
-pub(super) fn events(logs: &LogFolder, input: FilterLogEvents) -> Result<Value, Error> {
+pub(super) fn events(
+    logs: &LogFolder,
+    now_millis: u64,
+    input: FilterLogEvents,
+) -> Result<Value, Error> {
     let group = group_name(input.log_group_name, input.log_group_identifier)?;
-    let mut names = streams::names(logs, &group)?;
-    match (&input.log_stream_names, &input.log_stream_name_prefix) {
-        (Some(chosen), _) => names.retain(|name| chosen.contains(name)),
-        (None, Some(prefix)) => names.retain(|name| name.starts_with(prefix)),
-        (None, None) => {}
-    }
+    let names = chosen(logs, &group, input.log_stream_names, input.log_stream_name_prefix)?;
     let pattern = input.filter_pattern.unwrap_or_default();
-    let pattern = Pattern::parse(&pattern).map_err(Error::Parameter)?;
-    let resume = input.next_token.as_deref().map_or(Ok(Resume::default()), parse)?;
-    let window = Window {
-        from_millis: input.start_time.unwrap_or(0).max(resume.millis),
+    let pattern = Pattern::parse(&pattern)
+        .map_err(|why| Error::Parameter(format!("Invalid filter pattern: {why}")))?;
+    let resume = input.next_token.as_deref().map(parse).transpose()?;
+    let backward = match &resume {
+        Some((backward, _)) => *backward,
+        None => input.start_from_head == Some(false),
+    };
+    let oldest = Group::read(logs, &group)?.oldest(now_millis);
+    let range = Range {
+        from_millis: input.start_time.unwrap_or(0).max(oldest),
         // The end belongs to the range here.
         until_millis: input.end_time.map_or(u64::MAX, |end| end.saturating_add(1)),
-        most: usize::MAX,
-        most_bytes: SEARCHED,
+        backward,
     };
-    let mut found: Vec<(&str, Record)> = Vec::new();
-    for name in &names {
-        let Some(mut reader) = LogReader::open(&logs.file(&group, name))? else { continue };
-        let records = reader.forward(0, &window)?.records;
-        let records = records.into_iter().filter(|record| pattern.matches(&record.text));
-        found.extend(records.map(|record| (name.as_str(), record)));
-    }
-    // Streams are in the order of their names, and records of theirs: the sort keeps both.
-    found.sort_by_key(|(_, record)| record.millis);
+    let place = resume.as_ref().map(|(_, place)| place);
+    let mut merge = Merge::start(logs, &group, &names, range, place)?;
     let limit = input.limit.unwrap_or(MOST).clamp(1, MOST);
-    let next = next(&found, resume, limit);
-    let told = found.iter().skip(resume.told).take(limit);
-    let events: Vec<Value> = told.map(|(stream, record)| event(stream, record)).collect();
-    Ok(json!({ "events": events, "searchedLogStreams": [], "nextToken": next }))
+    let (mut events, mut searched, mut answered) = (Vec::new(), 0, 0);
+    let mut next = None;
+    while let Some((stream, record)) = merge.next()? {
+        if events.len() >= limit || searched >= SEARCHED || answered >= ANSWERED {
+            // The place after the last record that was looked at; there is one.
+            let token: Option<Place> = next;
+            let token = token.map(|place| token_of(backward, &place));
+            return Ok(json!({ "events": events, "searchedLogStreams": [], "nextToken": token }));
+        }
+        searched += record.text.len();
+        if pattern.matches(&record.text) {
+            answered += record.text.len();
+            events.push(event(stream, &record));
+        }
+        // Forward, the record itself is passed by its first byte.
+        let position = record.position + u64::from(!backward);
+        next = Some(Place { millis: record.millis, position, stream: stream.to_owned() });
+    }
+    Ok(json!({ "events": events, "searchedLogStreams": [] }))
 }
 
-/// The token of what comes after `limit` of `found`, which begins where `resume` says.
-fn next(found: &[(&str, Record)], resume: Resume, limit: usize) -> Option<String> {
-    let end = resume.told + limit;
-    let first_left = &found.get(end)?.1;
-    let told = found[..end].iter().filter(|(_, record)| record.millis == first_left.millis).count();
-    Some(format!("{}.{told}", first_left.millis))
+/// The streams that are searched, in the order of their names.
+fn chosen(
+    logs: &LogFolder,
+    group: &str,
+    wanted: Option<Vec<String>>,
+    prefix: Option<String>,
+) -> Result<Vec<String>, Error> {
+    let mut names = streams::names(logs, group)?;
+    match (wanted, prefix) {
+        (Some(_), Some(_)) => {
+            let message = "logStreamNamePrefix and logStreamNames can't both be given";
+            return Err(Error::Parameter(message.to_owned()));
+        }
+        (Some(wanted), None) => {
+            if wanted.iter().any(|name| names.binary_search(name).is_err()) {
+                return Err(Error::NoStream);
+            }
+            names.retain(|name| wanted.contains(name));
+        }
+        (None, Some(prefix)) => names.retain(|name| name.starts_with(&prefix)),
+        (None, None) => {}
+    }
+    Ok(names)
 }
 
-fn parse(token: &str) -> Result<Resume, Error> {
-    let (millis, told) = token.split_once('.').ok_or(Error::Token)?;
-    let parse = || Some(Resume { millis: millis.parse().ok()?, told: told.parse().ok()? });
-    parse().ok_or(Error::Token)
+fn token_of(backward: bool, place: &Place) -> String {
+    let direction = if backward { 'b' } else { 'f' };
+    format!("{direction}/{}/{}/{}", place.millis, place.position, place.stream)
+}
+
+fn parse(token: &str) -> Result<(bool, Place), Error> {
+    let mut parts = token.splitn(4, '/');
+    let mut part = || parts.next().ok_or(Error::Token);
+    let backward = match part()? {
+        "f" => false,
+        "b" => true,
+        _ => return Err(Error::Token),
+    };
+    let number = |text: &str| text.parse().map_err(|_| Error::Token);
+    let (millis, position) = (number(part()?)?, number(part()?)?);
+    Ok((backward, Place { millis, position, stream: part()?.to_owned() }))
 }
 
 fn event(stream: &str, record: &Record) -> Value {
+    // Digits that tell an event from all others of its group.
+    let mut hash = DefaultHasher::new();
+    stream.hash(&mut hash);
+    let id = format!("{:014}{:020}{:022}", record.millis, hash.finish(), record.position);
     json!({
         "logStreamName": stream,
         "timestamp": record.millis,
         "message": record.text,
         "ingestionTime": record.millis,
-        "eventId": format!("{:020}{:036}", record.millis, record.position),
+        "eventId": id,
     })
 }
 
@@ -97,36 +147,57 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn pages_lead_through_all_streams_in_the_order_of_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = LogFolder::new(folder.path());
+    /// Two streams of five events, two each millisecond.
+    fn two_streams(folder: &std::path::Path) -> LogFolder {
+        let logs = LogFolder::new(folder);
         for stream in ["a", "b"] {
             let clock = Arc::new(ManualClock::default());
             let mut writer =
                 LogWriter::open(&logs.file("g", stream), 1 << 20, clock.clone()).unwrap();
             for number in 0..5 {
-                // Two events of each millisecond and stream.
                 clock.advance(number % 2);
                 let text = format!("{stream}{number} word");
                 writer.add(Source::Output, false, text.as_bytes());
             }
             writer.flush().unwrap();
         }
+        logs
+    }
+
+    fn walk(logs: &LogFolder, limit: usize, changes: &Value) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            let input = json!({
-                "logGroupName": "g", "limit": 3, "filterPattern": "word -a4", "nextToken": token,
-            });
-            let answer = events(&logs, serde_json::from_value(input).unwrap()).unwrap();
+            let mut input = json!({ "logGroupName": "g", "limit": limit, "nextToken": token });
+            for (name, value) in changes.as_object().unwrap() {
+                input[name] = value.clone();
+            }
+            let answer = events(logs, 0, serde_json::from_value(input).unwrap()).unwrap();
             let told = answer["events"].as_array().unwrap();
+            assert!(told.len() <= limit);
             all.extend(told.iter().map(|e| e["message"].as_str().unwrap()[..2].to_owned()));
             token = answer["nextToken"].as_str().map(str::to_owned);
             if token.is_none() {
-                break;
+                return all;
             }
         }
-        assert_eq!(all, ["a0", "b0", "a1", "a2", "b1", "b2", "a3", "b3", "b4"]);
+    }
+
+    #[test]
+    fn pages_lead_through_all_streams_in_the_order_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = two_streams(folder.path());
+        let want = ["a0", "b0", "a1", "a2", "b1", "b2", "a3", "b3", "b4"];
+        for limit in 1..=10 {
+            let found = walk(&logs, limit, &json!({ "filterPattern": "word -a4" }));
+            assert_eq!(found, want, "{limit} a page");
+            let mut found =
+                walk(&logs, limit, &json!({ "filterPattern": "word -a4", "startFromHead": false }));
+            found.reverse();
+            assert_eq!(found, want, "{limit} a page, backward");
+        }
+        assert_eq!(walk(&logs, 2, &json!({ "startTime": 2 })), ["a3", "a4", "b3", "b4"]);
+        assert_eq!(walk(&logs, 2, &json!({ "endTime": 0 })), ["a0", "b0"]);
+        assert_eq!(walk(&logs, 9, &json!({ "logStreamNames": ["b"] })).len(), 5);
     }
 }

@@ -6,7 +6,7 @@ use bessemer_compute::logs::{LogFolder, LogReader, Page, Window};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{error::Error, group_name, streams};
+use super::{error::Error, group_name, groups::Group, streams};
 
 /// Events of an answer at most, if no other number is asked for.
 pub(super) const MOST: usize = 10_000;
@@ -32,14 +32,21 @@ enum Place {
     Before(u64),
 }
 
-pub(super) fn events(logs: &LogFolder, input: GetLogEvents) -> Result<Value, Error> {
+pub(super) fn events(
+    logs: &LogFolder,
+    now_millis: u64,
+    input: GetLogEvents,
+) -> Result<Value, Error> {
     let group = group_name(input.log_group_name, input.log_group_identifier)?;
     let Some(mut reader) = LogReader::open(&logs.file(&group, &input.log_stream_name))? else {
         streams::names(logs, &group)?;
         return Err(Error::NoStream);
     };
     let window = Window {
-        from_millis: input.start_time.unwrap_or(0),
+        from_millis: input
+            .start_time
+            .unwrap_or(0)
+            .max(Group::read(logs, &group)?.oldest(now_millis)),
         until_millis: input.end_time.unwrap_or(u64::MAX),
         most: input.limit.unwrap_or(MOST).clamp(1, MOST),
         ..Window::default()
@@ -97,7 +104,7 @@ mod tests {
         for (name, value) in input.as_object().unwrap() {
             whole[name] = value.clone();
         }
-        events(logs, serde_json::from_value(whole).unwrap())
+        events(logs, 0, serde_json::from_value(whole).unwrap())
     }
 
     fn texts(answer: &Value) -> Vec<&str> {

@@ -1,10 +1,13 @@
-//! CloudWatch Logs over what jobs wrote. Groups and streams come into being with the first line.
+//! CloudWatch Logs over what jobs wrote and clients put. Groups and streams of jobs come into being
+//! with the first line.
 
 mod error;
 mod filter;
 mod get;
 mod groups;
+mod merge;
 mod pattern;
+mod put;
 mod streams;
 
 use bessemer_aws_wire::{Call, ServiceError};
@@ -29,25 +32,31 @@ pub(crate) async fn call(
     caller: &Caller,
     call: &Call<'_>,
 ) -> Result<Value, ServiceError> {
-    let logs = platform.logs.clone();
+    let (logs, clock) = (platform.logs.clone(), platform.clock.clone());
+    let now = clock.now_millis();
     let caller = caller.clone();
+    // A row an operation: decoded here, done where files may be waited for.
+    macro_rules! with {
+        (|$input:ident| $work:expr) => {{
+            let $input = decode(call)?;
+            blocking(move || $work).await
+        }};
+    }
     let answered = match call.operation.name() {
-        "DescribeLogGroups" => {
-            let input = decode(call)?;
-            blocking(move || groups::describe(&logs, &caller, input)).await
-        }
-        "DescribeLogStreams" => {
-            let input = decode(call)?;
-            blocking(move || streams::describe(&logs, &caller, input)).await
-        }
-        "GetLogEvents" => {
-            let input = decode(call)?;
-            blocking(move || get::events(&logs, input)).await
-        }
-        "FilterLogEvents" => {
-            let input = decode(call)?;
-            blocking(move || filter::events(&logs, input)).await
-        }
+        "CreateLogGroup" => with!(|input| groups::create(&logs, input)),
+        "DeleteLogGroup" => with!(|input| groups::delete(&logs, &input)),
+        "DescribeLogGroups" => with!(|input| groups::describe(&logs, &caller, input)),
+        "PutRetentionPolicy" => with!(|input| groups::put_retention(&logs, &input)),
+        "DeleteRetentionPolicy" => with!(|input| groups::delete_retention(&logs, &input)),
+        "TagResource" => with!(|input| groups::tag(&logs, input)),
+        "UntagResource" => with!(|input| groups::untag(&logs, &input)),
+        "ListTagsForResource" => with!(|input| groups::tags(&logs, &input)),
+        "CreateLogStream" => with!(|input| streams::create(&logs, &input)),
+        "DeleteLogStream" => with!(|input| streams::delete(&logs, &input)),
+        "DescribeLogStreams" => with!(|input| streams::describe(&logs, &caller, input)),
+        "PutLogEvents" => with!(|input| put::events(&logs, clock, &input)),
+        "GetLogEvents" => with!(|input| get::events(&logs, now, input)),
+        "FilterLogEvents" => with!(|input| filter::events(&logs, now, input)),
         other => return Err(unsupported("logs", other)),
     };
     answered.map_err(|error| error.answer(call.service))

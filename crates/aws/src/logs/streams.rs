@@ -1,4 +1,4 @@
-//! `DescribeLogStreams`.
+//! Log streams: making, describing and deleting them.
 
 use std::cmp::Reverse;
 
@@ -9,9 +9,32 @@ use serde_json::{Value, json};
 use super::{
     error::Error,
     group_name,
-    groups::{PAGE, page},
+    groups::{PAGE, created_millis, page},
 };
 use crate::caller::Caller;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NamedStream {
+    log_group_name: String,
+    log_stream_name: String,
+}
+
+pub(super) fn create(logs: &LogFolder, input: &NamedStream) -> Result<Value, Error> {
+    if !logs.group(&input.log_group_name).is_dir() {
+        return Err(Error::NoGroup);
+    }
+    let is_new = logs.create_stream(&input.log_group_name, &input.log_stream_name)?;
+    if is_new { Ok(json!({})) } else { Err(Error::StreamExists) }
+}
+
+pub(super) fn delete(logs: &LogFolder, input: &NamedStream) -> Result<Value, Error> {
+    if !logs.group(&input.log_group_name).is_dir() {
+        return Err(Error::NoGroup);
+    }
+    let was_there = logs.delete_stream(&input.log_group_name, &input.log_stream_name)?;
+    if was_there { Ok(json!({})) } else { Err(Error::NoStream) }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,17 +96,18 @@ pub(super) fn names(logs: &LogFolder, group: &str) -> Result<Vec<String>, Error>
 fn stream(logs: &LogFolder, caller: &Caller, group: &str, name: &str) -> Result<Value, Error> {
     let arn = caller.arn("logs", &format!("log-group:{group}:log-stream:{name}"));
     let mut stream = json!({ "logStreamName": name, "arn": arn, "storedBytes": 0 });
-    let Some(mut reader) = LogReader::open(&logs.file(group, name))? else { return Ok(stream) };
+    let file = logs.file(group, name);
+    let Some(mut reader) = LogReader::open(&file)? else { return Ok(stream) };
+    stream["creationTime"] = json!(created_millis(&file)?);
+    stream["uploadSequenceToken"] = json!("0");
     let one = Window { most: 1, ..Window::default() };
     let first = reader.forward(0, &one)?.records.into_iter().next();
     let end = reader.end()?;
     let last = reader.backward(end, &one)?.records.into_iter().next();
     if let (Some(first), Some(last)) = (first, last) {
-        stream["creationTime"] = json!(first.millis);
         stream["firstEventTimestamp"] = json!(first.millis);
         stream["lastEventTimestamp"] = json!(last.millis);
         stream["lastIngestionTime"] = json!(last.millis);
-        stream["uploadSequenceToken"] = json!("0");
     }
     Ok(stream)
 }

@@ -15,12 +15,14 @@
 
 mod lines;
 mod paths;
+mod put;
 mod reader;
 mod record;
 mod writer;
 
 pub(crate) use lines::Lines;
 pub use paths::LogFolder;
+pub use put::put;
 pub use reader::{LogReader, Page, Window};
 pub use record::{MAX_TEXT, Record, Source};
 pub use writer::LogWriter;

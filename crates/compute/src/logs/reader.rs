@@ -73,9 +73,9 @@ impl LogReader {
         Ok(0)
     }
 
-    /// Records from `position` on.
+    /// Records that begin at `position` or after it.
     pub fn forward(&mut self, position: u64, window: &Window) -> io::Result<Page> {
-        let start = position.max(self.first_at(window.from_millis)?);
+        let start = self.next_start(position)?.max(self.first_at(window.from_millis)?);
         let mut page = Page { records: Vec::new(), start, end: start };
         let (mut bytes, mut before) = (0, window.from_millis);
         while page.records.len() < window.most {
@@ -102,6 +102,7 @@ impl LogReader {
     /// The last records that end at or before `position`.
     pub fn backward(&mut self, position: u64, window: &Window) -> io::Result<Page> {
         let end = position.min(self.first_at(window.until_millis)?);
+        let end = self.line_start(end, 0)?;
         let floor = self.first_at(window.from_millis)?;
         let mut page = Page { records: Vec::new(), start: end, end };
         let mut bytes = 0;
@@ -164,6 +165,15 @@ impl LogReader {
             at = from;
         }
         Ok(floor)
+    }
+
+    /// The start of the first line that begins at `position` or after it.
+    fn next_start(&mut self, position: u64) -> io::Result<u64> {
+        if position == 0 || self.bytes(position - 1, position)? == b"\n" {
+            return Ok(position);
+        }
+        let line = self.line(position)?;
+        if line.is_empty() { self.end() } else { Ok(position + line.len() as u64) }
     }
 
     /// The line at `position`, with its end; empty if it has none.
@@ -266,6 +276,15 @@ mod tests {
         let small = Window { most_bytes: 0, ..Window::default() };
         assert_eq!(texts(&log.forward(0, &small).unwrap()), ["a"]);
         assert_eq!(texts(&log.backward(u64::MAX, &small).unwrap()), ["e"]);
+    }
+
+    #[test]
+    fn a_position_within_a_record_leads_to_its_neighbours() {
+        let mut log = reader(FIVE);
+        let second = log.forward(1, &Window { most: 1, ..Window::default() }).unwrap();
+        assert_eq!(texts(&second), ["b"]);
+        assert_eq!(texts(&log.backward(second.end - 1, &Window::default()).unwrap()), ["a"]);
+        assert!(log.forward(FIVE.len() as u64 - 3, &Window::default()).unwrap().records.is_empty());
     }
 
     proptest! {

@@ -51,7 +51,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// Appends a record as a line of a file to `line`. `text` holds no line end.
+    /// Appends a record as a line of a file to `line`. `text` holds no line end, unless it is a
+    /// client's: then `\n` and `\\` stand for line ends and backslashes in the file.
     pub(super) fn write(
         line: &mut Vec<u8>,
         millis: u64,
@@ -61,7 +62,11 @@ impl Record {
     ) {
         line.extend_from_slice(millis.to_string().as_bytes());
         line.extend_from_slice(&[b' ', source.letter(), if continues { b'+' } else { b' ' }]);
-        line.extend_from_slice(text);
+        if source == Source::Client {
+            escape(line, text);
+        } else {
+            line.extend_from_slice(text);
+        }
         line.push(b'\n');
     }
 
@@ -81,7 +86,10 @@ impl Record {
                 millis,
                 source,
                 continues,
-                text: String::from_utf8_lossy(text).into_owned(),
+                text: match source {
+                    Source::Client => unescaped(&String::from_utf8_lossy(text)),
+                    _ => String::from_utf8_lossy(text).into_owned(),
+                },
             },
         )
     }
@@ -104,9 +112,48 @@ impl Record {
     }
 }
 
+fn escape(line: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            byte => line.push(*byte),
+        }
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match (next, rest.as_str().chars().next()) {
+            ('\\', Some('n')) => {
+                plain.push('\n');
+                rest.next();
+            }
+            ('\\', Some('\\')) => {
+                plain.push('\\');
+                rest.next();
+            }
+            (other, _) => plain.push(other),
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clients_text_may_have_line_ends() {
+        for text in ["one\ntwo\n", "\\n", "\\", "a\\\nb\\\\n", "\n\n"] {
+            let mut line = Vec::new();
+            Record::write(&mut line, 1, Source::Client, false, text.as_bytes());
+            assert!(!line[..line.len() - 1].contains(&b'\n'), "{text:?}");
+            assert_eq!(Record::read(&line[..line.len() - 1], 0, 0).text, text);
+        }
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

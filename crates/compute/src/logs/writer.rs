@@ -2,17 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     path::Path,
     sync::Arc,
 };
 
 use bessemer_domain::Clock;
 
-use super::{MAX_TEXT, Record, Source};
-
-/// How far back the last record's time is looked for.
-const TAIL: u64 = MAX_TEXT as u64 + 64;
+use super::{LogReader, Record, Source, Window};
 
 /// Appends to a log file. One at a time may write to a file.
 pub struct LogWriter {
@@ -40,13 +37,16 @@ impl LogWriter {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut file = File::options().create(true).append(true).read(true).open(path)?;
+        let file = File::options().create(true).append(true).open(path)?;
         let size = file.metadata()?.len();
-        let mut tail = Vec::new();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
-        file.read_to_end(&mut tail)?;
-        let torn = tail.last().is_some_and(|last| *last != b'\n');
-        let last = tail.split(|byte| *byte == b'\n').rev().find_map(Record::time).unwrap_or(0);
+        let (mut last, mut torn) = (0, false);
+        if let Some(mut reader) = LogReader::open(path)? {
+            let end = reader.end()?;
+            torn = end < size;
+            let few = reader.backward(end, &Window { most: 100, ..Window::default() })?;
+            // A torn record has no time of its own.
+            last = few.records.iter().map(|record| record.millis).max().unwrap_or(0);
+        }
         let (buffer, full) = (Vec::new(), size >= max_bytes);
         Ok(Self { file, clock, last, size, max_bytes, buffer, torn, lost: 0, full })
     }
@@ -93,6 +93,11 @@ impl LogWriter {
         self.lost = if written.is_err() { self.lost + bytes.len() as u64 } else { 0 };
         self.size += bytes.len() as u64;
         written
+    }
+
+    /// Puts what was flushed on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 }
 

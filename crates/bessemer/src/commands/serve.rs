@@ -1,14 +1,14 @@
 //! `bessemer serve`: the server in the foreground.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
 };
 
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
-use bessemer_compute::logs::LogFolder;
+use bessemer_compute::{Environments, Images, Launcher, logs::LogFolder};
 use bessemer_config::{Config, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
@@ -24,8 +24,14 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    runners::transform::TransformRunner,
-    wiring::data::{DataOptions, write_address},
+    runners::{
+        container::Site, processing::ProcessingRunner, training::TrainingRunner,
+        transform::TransformRunner,
+    },
+    wiring::{
+        data::{DataOptions, write_address},
+        model::cache_dir,
+    },
 };
 
 /// Run the server: S3 and `SageMaker` on one port, for clients of AWS
@@ -88,7 +94,9 @@ impl Serve {
             let text = anyhow::anyhow!("listen at `{listen}`: {error}");
             Failure::new(ExitCode::Configuration, text).with_hint("choose another by `--listen`")
         })?;
-        let platform = platform(&directory, store, keys, &config)
+        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
+        let address = listener.local_addr().map_err(internal)?;
+        let platform = platform(&directory, store, keys, &config, address)
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
@@ -101,8 +109,6 @@ impl Serve {
         let _notifier = Notifier::start(options)
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
-        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
-        let address = listener.local_addr().map_err(internal)?;
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
         Server::new(platform, server_options(&config.server)).run(listener, shutdown).await;
@@ -148,13 +154,30 @@ async fn platform(
     store: Store,
     keys: Arc<KeyRing>,
     config: &Config,
+    address: SocketAddr,
 ) -> anyhow::Result<Platform> {
     let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
     std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
-    let runner = TransformRunner { runs, buckets: Arc::clone(&buckets), logs: logs.clone() };
-    let runners = Runners::new().with(JobKind::Transform, runner);
+    let site = Arc::new(Site {
+        runs,
+        buckets: Arc::clone(&buckets),
+        logs: logs.clone(),
+        keys: Arc::clone(&keys),
+        launcher: Launcher::default(),
+        environments: Environments::new(cache_dir().join("environments"), None),
+        images: Images::default(),
+        endpoint: format!("http://{}", from_here(address)),
+    });
+    let leased = store.jobs().leased().await?.into_iter().map(|job| job.id);
+    let waiting = store.jobs().waiting().await?.into_iter().map(|job| job.id);
+    site.sweep(&leased.chain(waiting).collect());
+    let transform = TransformRunner::new(Arc::clone(&site));
+    let runners = Runners::new()
+        .with(JobKind::Transform, transform)
+        .with(JobKind::Training, TrainingRunner::new(Arc::clone(&site)))
+        .with(JobKind::Processing, ProcessingRunner::new(site));
     let mut options = JobsOptions::new(store.clone(), runners, rand::random());
     options.machine = machine(options.machine, &config.server);
     options.policies = Policies {
@@ -164,6 +187,16 @@ async fn platform(
     };
     let jobs = Jobs::start(options).await?;
     Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
+}
+
+/// The address as it is reached from this machine.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Makes the first access key and says how to use it.

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -17,7 +18,7 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    BatchStrategy, HttpOptions,
+    BatchStrategy, HttpOptions, ServerLog,
     client::{Client, ClientError, SendError, shown},
     failure,
     parameters::ExecutionParameters,
@@ -32,9 +33,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A model server that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// `--accept` can't stand in a header.
-    #[error("send `{0}` as the Accept header")]
-    Accept(String),
+    /// A content type that can't stand in a header.
+    #[error("send the content type `{0}` in a header")]
+    Header(String),
     /// The log file can't be written.
     #[error("open the log file `{}`", path.display())]
     Log {
@@ -79,7 +80,7 @@ impl OpenError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Accept(_) => ExitCode::Usage,
+            Self::Header(_) => ExitCode::Usage,
             Self::Log { .. } | Self::Start { .. } => ExitCode::Configuration,
             Self::Unreachable { .. } | Self::NotReady { .. } => ExitCode::Unreachable,
             Self::Client(_) => ExitCode::Internal,
@@ -96,14 +97,30 @@ impl From<ClientError> for OpenError {
 /// What every call's header says.
 pub(super) fn call_headers(options: &HttpOptions) -> Result<HeaderMap, OpenError> {
     let accept = options.accept.as_deref().unwrap_or(options.content_type.default_accept());
-    let accept = HeaderValue::from_str(accept).map_err(|_| OpenError::Accept(accept.to_owned()))?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(options.content_type.header()));
-    headers.insert(ACCEPT, accept);
+    headers.insert(ACCEPT, value(accept)?);
     if options.gzip_bodies {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(headers)
+}
+
+/// What the header says of a call with a payload of any kind.
+pub(super) fn payload_headers(
+    content_type: Option<&str>,
+    accept: Option<&str>,
+) -> Result<HeaderMap, OpenError> {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, value(content_type)?);
+    }
+    headers.insert(ACCEPT, value(accept.unwrap_or("*/*"))?);
+    Ok(headers)
+}
+
+fn value(text: &str) -> Result<HeaderValue, OpenError> {
+    HeaderValue::from_str(text).map_err(|_| OpenError::Header(text.to_owned()))
 }
 
 /// Where calls to an endpoint go: a path is taken as it is, `/` and folders get `invocations`.
@@ -169,7 +186,7 @@ pub(super) fn serve(
     command: &str,
     options: &HttpOptions,
 ) -> Result<(Pool, ExecutionParameters, usize), OpenError> {
-    let log = options.log.as_deref().map(open_log).transpose()?;
+    let log = options.log.as_ref().map(open_log).transpose()?;
     let to_run = Command { template: command.to_owned(), env: environment(options) };
     let failed = |error: StartError| OpenError::Start {
         command: command.to_owned(),
@@ -193,8 +210,16 @@ pub(super) fn serve(
     Ok((pool, asked, copies))
 }
 
-fn open_log(path: &Path) -> Result<File, OpenError> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
+fn open_log(log: &ServerLog) -> Result<File, OpenError> {
+    let (path, opened) = match log {
+        ServerLog::File(path) => {
+            (path.as_path(), OpenOptions::new().create(true).append(true).open(path))
+        }
+        ServerLog::Stderr => {
+            let stderr = io::stderr().as_fd().try_clone_to_owned();
+            (Path::new("stderr"), stderr.map(File::from))
+        }
+    };
     opened.map_err(|source| OpenError::Log { path: path.to_owned(), source })
 }
 

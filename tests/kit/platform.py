@@ -24,11 +24,12 @@ class Platform:
         self.process = None
         self.said = folder.parent / f"{folder.name}.log"
         self.address = None
+        self.listen = "127.0.0.1:0"
 
     def start(self):
         self.log = open(self.said, "ab")
         begins = self.said.stat().st_size
-        command = [cli.BINARY, "serve", "--data-dir", self.folder, "--listen", "127.0.0.1:0"]
+        command = [cli.BINARY, "serve", "--data-dir", self.folder, "--listen", self.listen]
         # A session of its own, so that a test can end the server and all that it has started.
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,

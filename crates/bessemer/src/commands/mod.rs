@@ -3,6 +3,7 @@
 mod attempt;
 mod completion;
 mod demo;
+mod doctor;
 mod env;
 mod exec;
 mod jobs;
@@ -37,6 +38,7 @@ enum Command {
     Keys(keys::Keys),
     Jobs(jobs::Jobs),
     Logs(logs::Logs),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
     Completion(completion::Completion),
@@ -58,6 +60,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Keys(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Logs(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),

@@ -6,11 +6,14 @@ use bessemer_store::{AttemptRecord, Job};
 use crate::resources::Resources;
 
 /// What the machine has, and who wants it.
-pub(crate) struct Room {
-    pub(crate) free: Resources,
-    pub(crate) total: Resources,
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// What no attempt has.
+    pub free: Resources,
+    /// What there is to have.
+    pub total: Resources,
     /// Jobs in the queue.
-    pub(crate) waiting: usize,
+    pub waiting: usize,
 }
 
 pub(crate) fn explain(job: &Job, attempts: &[AttemptRecord], room: &Room, now: u64) -> String {

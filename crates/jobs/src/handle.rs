@@ -132,15 +132,13 @@ impl Jobs {
     pub async fn why(&self, kind: JobKind, name: &str) -> Result<String, JobsError> {
         let job = self.get(kind, name).await?;
         let attempts = self.attempts(&job).await?;
-        let room = {
-            let board = self.shared.board();
-            Room {
-                free: board.queue.free(),
-                total: self.shared.machine,
-                waiting: board.queue.len(),
-            }
-        };
-        Ok(explain::explain(&job, &attempts, &room, self.shared.now()))
+        Ok(explain::explain(&job, &attempts, &self.room(), self.shared.now()))
+    }
+
+    /// What the machine has left for jobs, and how many wait for it.
+    pub fn room(&self) -> Room {
+        let board = self.shared.board();
+        Room { free: board.queue.free(), total: self.shared.machine, waiting: board.queue.len() }
     }
 
     /// Returns when a job has come to its end, with what it has become.

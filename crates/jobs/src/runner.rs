@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bessemer_domain::{FailureClass, JobKind, Outcome, ProcessId, Token};
+use bessemer_domain::{FailureClass, JobId, JobKind, Outcome, ProcessId, Token};
 use bessemer_store::Job;
 use futures::future::BoxFuture;
 
@@ -58,6 +58,12 @@ pub trait Runner: Send + Sync + 'static {
             Outcome::failed(FailureClass::Infrastructure, message)
         }
     }
+
+    /// The end of a job is on disk: what the runner kept of it may go. Not before, or a server that
+    /// takes the job over would find less than it needs.
+    fn settled(&self, _job: JobId) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// [`Runner`] with its futures boxed.
@@ -70,6 +76,8 @@ pub(crate) trait BoxedRunner: Send + Sync {
         left: Option<ProcessId>,
         control: Control,
     ) -> BoxFuture<'_, Outcome>;
+
+    fn settled(&self, job: JobId) -> BoxFuture<'_, ()>;
 }
 
 impl<R: Runner> BoxedRunner for R {
@@ -84,6 +92,10 @@ impl<R: Runner> BoxedRunner for R {
         control: Control,
     ) -> BoxFuture<'_, Outcome> {
         Box::pin(Runner::resume(self, attempt, left, control))
+    }
+
+    fn settled(&self, job: JobId) -> BoxFuture<'_, ()> {
+        Box::pin(Runner::settled(self, job))
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Keys(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Logs(command) => command.run(),
-        Command::Doctor(command) => command.run(),
+        Command::Doctor(command) => Ok(command.run()),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),

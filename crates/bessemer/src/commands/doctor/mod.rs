@@ -11,7 +11,6 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    failure::Failure,
     report::{event, print},
     wiring::data::DataOptions,
 };
@@ -75,7 +74,7 @@ impl State {
 }
 
 impl Doctor {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(&self) -> ExitCode {
         let directory = self.data.directory();
         let mut findings = machine::data_directory(&directory);
         findings.extend(machine::disk(&directory));
@@ -94,7 +93,7 @@ impl Doctor {
             }
         }
         let is_bad = findings.iter().any(|finding| finding.state == State::Bad);
-        Ok(if is_bad { ExitCode::Configuration } else { ExitCode::Ok })
+        if is_bad { ExitCode::Configuration } else { ExitCode::Ok }
     }
 }
 

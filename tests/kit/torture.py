@@ -26,6 +26,15 @@ AT_ONCE = 4
 PART = 5 << 20
 PATIENCE = 60
 GROUP = "/torture"
+# User code: it says that it runs, reads its input to the end, and writes what it read.
+SCRIPT = """
+import pathlib, time
+print("it runs", flush=True)
+rows = pathlib.Path("/opt/ml/processing/in/0.csv").read_text().splitlines()
+time.sleep(0.3)
+ids = [row.split(",")[0] for row in rows]
+pathlib.Path("/opt/ml/processing/out/ids.txt").write_text(chr(10).join(ids))
+"""
 FINAL = ("Completed", "Failed", "Stopped")
 
 
@@ -85,6 +94,7 @@ class Torture:
         self.wrong = []  # what must not be
         # What was acknowledged.
         self.jobs, self.stops, self.tags = {}, set(), {}
+        self.scripts = []
         self.objects, self.counters, self.events = {}, {}, []
         self.seen = {}
         self.server = platform.Platform(folder)
@@ -96,7 +106,7 @@ class Torture:
         self.server.listen = self.server.address.removeprefix("http://")
         self.key = self.server.key()
         self.prepare()
-        clients = [Client(self, work) for work in (jobs, stops, objects, counters, parts, events)]
+        clients = [Client(self, work) for work in (jobs, scripts, stops, objects, counters, parts, events)]
         watcher = threading.Thread(target=self.watch, daemon=True)
         for thread in [*clients, watcher]:
             thread.start()
@@ -114,7 +124,7 @@ class Torture:
         states = [self.state(name) for name in self.jobs]
         return {
             "seed": self.seed, "kills": self.kills, "jobs": {s: states.count(s) for s in FINAL},
-            "objects": len(self.objects), "events": len(self.events), "files_seen": len(self.seen),
+            "scripts": len(self.scripts), "objects": len(self.objects), "events": len(self.events), "files_seen": len(self.seen),
             "slowest_restart": round(max(self.restarts), 3),
         }
 
@@ -138,10 +148,14 @@ class Torture:
             PrimaryContainer={"Image": "any", "ModelDataUrl": "s3://data/model.json"},
         )
         self.server.client("logs").create_log_group(logGroupName=GROUP)
+        s3.put_object(Bucket="data", Key="code/run.py", Body=SCRIPT.encode())
 
     def kill(self, with_children):
         server = self.server
-        children = descendants(server.process.pid) | set(server.attempts()) if with_children else ()
+        children = set()
+        if with_children:
+            alive = {server.process.pid, *server.attempts(), *sandboxes(server.folder)}
+            children = set().union(alive, *map(descendants, alive)) - {server.process.pid}
         server.process.send_signal(signal.SIGKILL)
         for child in children:
             with contextlib.suppress(ProcessLookupError):
@@ -188,13 +202,18 @@ class Torture:
 
     # The end
 
+    def script_state(self, name):
+        described = self.server.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+        return described["ProcessingJobStatus"]
+
     def state(self, name):
         described = self.server.client("sagemaker").describe_transform_job(TransformJobName=name)
         return described["TransformJobStatus"]
 
     def check(self):
-        begin, left = time.monotonic(), list(self.jobs)
-        while left := [name for name in left if self.state(name) not in FINAL]:
+        begin, left = time.monotonic(), [*self.jobs, *self.scripts]
+        state = {name: self.script_state for name in self.scripts}
+        while left := [name for name in left if state.get(name, self.state)(name) not in FINAL]:
             if time.monotonic() - begin > PATIENCE:
                 whys = [self.server.run("jobs", "why", name).stdout.strip() for name in left]
                 self.wrong.append(f"stuck {PATIENCE} s after the last restart: {left} {whys}")
@@ -203,6 +222,8 @@ class Torture:
         self.look()
         for name in self.jobs:
             self.check_job(name)
+        for name in self.scripts:
+            self.check_script(name)
         self.check_objects()
         self.check_events()
 
@@ -238,6 +259,23 @@ class Torture:
             found += [str(part * ROWS + row) for row in rows]
         if sorted(found, key=int) != [str(row) for row in range(FILES * ROWS)]:
             self.wrong.append(f"{name} has {len(found)} rows, {len(set(found))} of them different")
+
+    def check_script(self, name):
+        """That user code ran no more often than attempts were made, and its result is there once."""
+        told = json.loads(self.server.run("jobs", "show", name, "--json").stdout)
+        ends = [entry for entry in told["history"] if entry["state"] in ("succeeded", "failed", "stopped")]
+        if len(ends) != 1:
+            self.wrong.append(f"{name} ended {len(ends)} times")
+        runs = self.server.run("logs", name, "--grep", "^it runs$").stdout.count("it runs")
+        if runs > told["attempts_made"]:
+            self.wrong.append(f"{name} ran {runs} times in {told['attempts_made']} attempts")
+        if self.script_state(name) != "Completed":
+            if (told["class"], told["attempts_made"]) != ("infrastructure", 3):
+                self.wrong.append(f"{name} failed: {told['message']}")
+            return
+        result = self.server.client("s3").get_object(Bucket="data", Key=f"scripts/{name}/ids.txt")
+        if result["Body"].read().decode().split() != [str(row) for row in range(ROWS)]:
+            self.wrong.append(f"{name} wrote something else")
 
     def check_objects(self):
         s3 = self.server.client("s3")
@@ -289,6 +327,39 @@ def jobs(client, number):
     while not torture.ended.is_set():
         listed = client.call("sagemaker", "list_transform_jobs", StatusEquals="InProgress")
         if len(listed["TransformJobSummaries"]) < AT_ONCE:
+            return
+        time.sleep(0.05)
+
+
+def scripts(client, number):
+    torture = client.torture
+    name = f"script-{number}"
+    folder = "/opt/ml/processing"
+    s3 = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
+    client.call(
+        "sagemaker", "create_processing_job", taken=["ResourceInUse"], ProcessingJobName=name,
+        ProcessingResources={"ClusterConfig": {
+            "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5,
+        }},
+        AppSpecification={
+            "ImageUri": "python:3.11", "ContainerEntrypoint": ["python3", f"{folder}/code/run.py"],
+        },
+        RoleArn=platform.ROLE,
+        ProcessingInputs=[
+            {"InputName": "code", "S3Input": s3 | {
+                "S3Uri": "s3://data/code/", "LocalPath": f"{folder}/code"}},
+            {"InputName": "in", "S3Input": s3 | {
+                "S3Uri": "s3://data/in/0.csv", "LocalPath": f"{folder}/in"}},
+        ],
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": {
+            "S3Uri": f"s3://data/scripts/{name}", "LocalPath": f"{folder}/out",
+            "S3UploadMode": "EndOfJob",
+        }}]},
+    )
+    torture.scripts.append(name)
+    while not torture.ended.is_set():
+        listed = client.call("sagemaker", "list_processing_jobs", StatusEquals="InProgress")
+        if len(listed["ProcessingJobSummaries"]) < 2:
             return
         time.sleep(0.05)
 
@@ -348,6 +419,17 @@ def events(client, number):
     )
     client.torture.events.append(text)
     time.sleep(0.02)
+
+
+def sandboxes(folder):
+    """The supervisors of user code, which note their numbers."""
+    for path in (folder / "runs").rglob("process.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            note = json.loads(path.read_text())
+            with open(f"/proc/{note['pid']}/stat") as file:
+                started = int(file.read().rpartition(")")[2].split()[19])
+            if started == note["start_time"]:  # else the number is another's by now
+                yield note["pid"]
 
 
 def descendants(root):

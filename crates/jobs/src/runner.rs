@@ -64,6 +64,12 @@ pub trait Runner: Send + Sync + 'static {
     fn settled(&self, _job: JobId) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
+
+    /// Clears away what attempt `number` at `job` left: its outcome is on disk, or it was given up.
+    /// Not called if the server ends before; what is left then is for the next one to find.
+    fn forget(&self, _job: JobId, _number: u32) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// [`Runner`] with its futures boxed.
@@ -78,6 +84,8 @@ pub(crate) trait BoxedRunner: Send + Sync {
     ) -> BoxFuture<'_, Outcome>;
 
     fn settled(&self, job: JobId) -> BoxFuture<'_, ()>;
+
+    fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()>;
 }
 
 impl<R: Runner> BoxedRunner for R {
@@ -96,6 +104,10 @@ impl<R: Runner> BoxedRunner for R {
 
     fn settled(&self, job: JobId) -> BoxFuture<'_, ()> {
         Box::pin(Runner::settled(self, job))
+    }
+
+    fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()> {
+        Box::pin(Runner::forget(self, job, number))
     }
 }
 

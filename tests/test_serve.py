@@ -512,7 +512,10 @@ def test_metrics_and_health_are_told(server, model):
     server.client("sagemaker").list_models()
     metrics = server.get("/metrics")
     assert re.search(r'bessemer_requests_total\{service="sagemaker",operation="ListModels",code="200"\} \d+', metrics)
-    assert re.search(r'bessemer_jobs\{phase="completed"\} \d+', metrics)
+    assert re.search(r'bessemer_request_duration_seconds_count\{service="sagemaker"\} \d+', metrics)
+    assert re.search(r'bessemer_jobs\{kind="transform",phase="completed"\} \d+', metrics)
+    for gauge in ["queue_jobs", "cores_free", "memory_free_bytes", "outbox_lag_events"]:
+        assert re.search(rf"^bessemer_{gauge} \d+$", metrics, re.MULTILINE), gauge
 
 
 # The server's life

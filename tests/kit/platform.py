@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import urllib.request
 
 import boto3
@@ -14,6 +15,11 @@ from kit import cli
 
 REGION = "eu-central-1"
 ROLE = "arn:aws:iam::000000000000:role/bessemer"
+
+
+def now():
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 class Platform:
@@ -26,15 +32,14 @@ class Platform:
         self.process = None
         self.said = folder.parent / f"{folder.name}.log"
         self.address = None
+        self.listen = "127.0.0.1:0"
 
     def start(self):
         self.log = open(self.said, "ab")
         begins = self.said.stat().st_size
-        command = [cli.BINARY, "serve", "--data-dir", self.folder, "--listen", "127.0.0.1:0"]
-        command += self.options
         # A session of its own, so that a test can end the server and all that it has started.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             env=cli.environment(**self.env), start_new_session=True,
         )
         ready = "bessemer is ready at "
@@ -44,6 +49,10 @@ class Platform:
                 self.process.wait(0.02)
         self.address = text.split(ready)[1].split()[0]
         return self
+
+    def command(self):
+        command = [cli.BINARY, "serve", "--data-dir", self.folder, "--listen", self.listen]
+        return [*command, *self.options]
 
     def stop(self, number=signal.SIGTERM):
         """Ends the server; returns its exit code."""

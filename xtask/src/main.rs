@@ -1,5 +1,5 @@
 //! The project's own tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`,
-//! `cargo xtask aws-models`.
+//! `cargo xtask torture`, `cargo xtask aws-models`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to the terminal")]
 
 mod aws_models;
@@ -7,6 +7,7 @@ mod bench;
 mod environment;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ usage: cargo xtask TASK
   tidy                                                   check crate edges, file sizes, docs
   bench transform [OPTION...]                            measure the whole job against other tools
   bench trees [OPTION...]                                measure the tree kernels against libraries
+  torture [--kills N] [--seed S]                         kill the server at random moments
   aws-models [--check] [BOTOCORE FOLDER]                 derive the compact models of AWS's APIs
   python [ARGUMENT...]                                   run the tests' Python";
 
@@ -40,6 +42,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
+        "torture" => torture::run(rest),
         "aws-models" => aws_models::run(rest),
         "python" => environment::run_python(rest),
         "help" | "--help" | "-h" => {

@@ -99,8 +99,16 @@ async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: 
             board.clear_alarm(deadline, entry.job);
         }
     }
-    if let Err(error) = shared.apply_surely(entry.job, JobEvent::Ended { token, outcome }).await {
-        tracing::warn!(job = %entry.job, %token, %error, "an attempt's outcome is not taken");
+    match shared.apply_surely(entry.job, JobEvent::Ended { token, outcome }).await {
+        Ok(job) if job.lifecycle.state.name().is_final() => {
+            if let Some(runner) = shared.runners.of(job.kind) {
+                runner.settled(job.id).await;
+            }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(job = %entry.job, %token, %error, "an attempt's outcome is not taken");
+        }
     }
     forget(shared, kind, entry.job, number).await;
 }

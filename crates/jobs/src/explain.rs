@@ -6,22 +6,35 @@ use bessemer_store::{AttemptRecord, Job};
 use crate::{queue::Gate, resources::Resources};
 
 /// What the machine has, and who wants it.
-pub(crate) struct Room {
-    pub(crate) free: Resources,
-    pub(crate) total: Resources,
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// What no attempt has.
+    pub free: Resources,
+    /// What there is to have.
+    pub total: Resources,
     /// Jobs in the queue.
-    pub(crate) waiting: usize,
+    pub waiting: usize,
+}
+
+/// What stands between a job and the machine.
+pub(crate) struct Obstacles {
+    pub(crate) room: Room,
     /// Cores that the job's share has, and its weight.
     pub(crate) share: (u32, f64),
     /// The quota that keeps the job waiting, and the instances that count for it.
     pub(crate) closed: Option<(Gate, u32)>,
 }
 
-pub(crate) fn explain(job: &Job, attempts: &[AttemptRecord], room: &Room, now: u64) -> String {
+pub(crate) fn explain(
+    job: &Job,
+    attempts: &[AttemptRecord],
+    obstacles: &Obstacles,
+    now: u64,
+) -> String {
     let life = &job.lifecycle;
     let attempt = format!("attempt {} of {}", life.attempts, life.policy.attempts);
     let mut text = match &life.state {
-        JobState::Queued => waits(job, room, now),
+        JobState::Queued => waits(job, obstacles, now),
         JobState::Starting { .. } => match &job.stage {
             Some(stage) => format!("{attempt} gets ready: {stage}"),
             None => format!("{attempt} gets ready"),
@@ -74,10 +87,11 @@ pub(crate) fn explain(job: &Job, attempts: &[AttemptRecord], room: &Room, now: u
 }
 
 /// What a job that is queued waits for.
-fn waits(job: &Job, room: &Room, now: u64) -> String {
+fn waits(job: &Job, obstacles: &Obstacles, now: u64) -> String {
+    let room = &obstacles.room;
     let life = &job.lifecycle;
     let waited = ago(life.waiting_since, now);
-    let mut text = match &room.closed {
+    let mut text = match &obstacles.closed {
         Some((gate, running)) => format!(
             "it has waited for {waited} because of the quota `{}`: {} of {} run",
             gate.label,
@@ -96,7 +110,7 @@ fn waits(job: &Job, room: &Room, now: u64) -> String {
         text.push_str(&format!("; its priority is {}", job.priority));
     }
     if !job.share.is_empty() {
-        let (cores, weight) = room.share;
+        let (cores, weight) = obstacles.share;
         let cores = count(u64::from(cores), "core");
         text.push_str(&format!("; its share `{}` has {cores} and weight {weight}", job.share));
     }

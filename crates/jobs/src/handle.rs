@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     dispatcher::{self, Shutdown},
     error::JobsError,
-    explain::{self, Room},
+    explain::{self, Obstacles, Room},
     policies::Policies,
     resources::Resources,
     runner::Runners,
@@ -139,18 +139,23 @@ impl Jobs {
         let job = self.get(kind, name).await?;
         let attempts = self.attempts(&job).await?;
         let entry = self.shared.policies.entry(&job);
-        let room = {
-            let board = self.shared.board();
-            let closed = board.queue.closed(&entry.gates, entry.instances);
-            Room {
-                free: board.queue.free(),
-                total: self.shared.machine,
-                waiting: board.queue.len(),
-                share: board.queue.share(&job.share),
+        let room = self.room();
+        let obstacles = {
+            let queue = &self.shared.board().queue;
+            let closed = queue.closed(&entry.gates, entry.instances);
+            Obstacles {
+                room,
+                share: queue.share(&job.share),
                 closed: closed.map(|(gate, running)| (gate.clone(), running)),
             }
         };
-        Ok(explain::explain(&job, &attempts, &room, self.shared.now()))
+        Ok(explain::explain(&job, &attempts, &obstacles, self.shared.now()))
+    }
+
+    /// What the machine has left for jobs, and how many wait for it.
+    pub fn room(&self) -> Room {
+        let board = self.shared.board();
+        Room { free: board.queue.free(), total: self.shared.machine, waiting: board.queue.len() }
     }
 
     /// Returns when a job has come to its end, with what it has become.

@@ -26,6 +26,7 @@ pub use bessemer_store::{
 };
 pub use control::{AttemptLost, Control, Stop};
 pub use error::JobsError;
+pub use explain::Room;
 pub use handle::{Jobs, JobsOptions};
 pub use policies::Policies;
 pub use process::{end_process, identify_process, is_running, wait_for_exit};

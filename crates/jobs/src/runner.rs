@@ -59,6 +59,12 @@ pub trait Runner: Send + Sync + 'static {
         }
     }
 
+    /// The end of a job is on disk: what the runner kept of it may go. Not before, or a server that
+    /// takes the job over would find less than it needs.
+    fn settled(&self, _job: JobId) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Clears away what attempt `number` at `job` left: its outcome is on disk, or it was given up.
     /// Not called if the server ends before; what is left then is for the next one to find.
     fn forget(&self, _job: JobId, _number: u32) -> impl Future<Output = ()> + Send {
@@ -77,6 +83,8 @@ pub(crate) trait BoxedRunner: Send + Sync {
         control: Control,
     ) -> BoxFuture<'_, Outcome>;
 
+    fn settled(&self, job: JobId) -> BoxFuture<'_, ()>;
+
     fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()>;
 }
 
@@ -92,6 +100,10 @@ impl<R: Runner> BoxedRunner for R {
         control: Control,
     ) -> BoxFuture<'_, Outcome> {
         Box::pin(Runner::resume(self, attempt, left, control))
+    }
+
+    fn settled(&self, job: JobId) -> BoxFuture<'_, ()> {
+        Box::pin(Runner::settled(self, job))
     }
 
     fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()> {

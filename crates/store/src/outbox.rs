@@ -92,6 +92,14 @@ impl Outbox<'_> {
         write.await
     }
 
+    /// How many event numbers the slowest consumer is behind the latest event; 0 without consumers.
+    pub async fn lag(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce((SELECT max(seq) FROM outbox)
+                   - (SELECT min(position) FROM outbox_consumers), 0)";
+        let lag: i64 = sqlx::query_scalar(sql).fetch_one(self.0.readers()).await?;
+        Ok(u64::try_from(lag).unwrap_or(0))
+    }
+
     /// Records that `consumer` is done with every event up to number `position`. A position never
     /// goes back.
     pub async fn done(&self, consumer: &str, position: i64) -> Result<(), StoreError> {

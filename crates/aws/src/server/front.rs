@@ -1,11 +1,12 @@
 //! [`Front`]: from a request to the service that it is for, and back.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bessemer_aws_wire::{
     Protocol, Request as Wire, Service, ServiceError, error_response, service,
     sigv4::{self, Body},
 };
+use bessemer_store::StoreError;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
@@ -15,7 +16,7 @@ use tower_service::Service as _;
 use super::{
     ServerOptions,
     body::{self, BodyError, ResponseBody},
-    metrics::{Counted, Metrics},
+    metrics::{Counted, Gauges, Metrics},
 };
 use crate::{
     caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sts,
@@ -65,7 +66,7 @@ impl Front {
     /// A call of S3, which reads its body by itself. Its head is verified here, since this is
     /// stricter; the service verifies it again with the body.
     async fn s3(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let id = request_id();
+        let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let response = match self.verify(&parts, Body::Streamed) {
             Ok(_) => {
@@ -77,7 +78,7 @@ impl Front {
             }
             Err(error) => refusal(Protocol::RestXml, &error, &id),
         };
-        self.count("s3", "", response.status());
+        self.count(begin, "s3", "", response.status());
         response
     }
 
@@ -87,7 +88,7 @@ impl Front {
         service: &'static Service,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        let id = request_id();
+        let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let mut operation = "";
         let answered = match self.read(service.protocol(), &parts, incoming).await {
@@ -104,7 +105,7 @@ impl Front {
             Err(error) => Err(error),
         };
         let response = answered.unwrap_or_else(|error| service.error_response(&error, &id));
-        self.count(service.name(), operation, response.status());
+        self.count(begin, service.name(), operation, response.status());
         body::whole(response)
     }
 
@@ -131,7 +132,7 @@ impl Front {
 
     /// A call of Bessemer's own.
     async fn control(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let id = request_id();
+        let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let answered = match self.read(Protocol::RestJson, &parts, incoming).await {
             Ok((body, caller)) => control::call(&self.platform, &caller, &parts, &body).await,
@@ -145,7 +146,7 @@ impl Front {
             }
             Err(error) => error_response(Protocol::RestJson, &error, &id),
         };
-        self.count(control::SERVICE, "", response.status());
+        self.count(begin, control::SERVICE, "", response.status());
         body::whole(response)
     }
 
@@ -156,7 +157,7 @@ impl Front {
         protocol: Protocol,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        let id = request_id();
+        let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let error = match self.read(protocol, &parts, incoming).await {
             Ok(_) => {
@@ -165,7 +166,7 @@ impl Front {
             }
             Err(error) => error,
         };
-        self.count("unknown", "", StatusCode::from_u16(error.status).unwrap_or_default());
+        self.count(begin, "unknown", "", StatusCode::from_u16(error.status).unwrap_or_default());
         body::whole(error_response(protocol, &error, &id))
     }
 
@@ -203,14 +204,28 @@ impl Front {
     }
 
     async fn metrics(&self) -> Response<ResponseBody> {
-        match self.platform.store.jobs().count_by_phase().await {
-            Ok(jobs) => text(StatusCode::OK, self.metrics.text(&jobs)),
+        match self.gauges().await {
+            Ok(gauges) => text(StatusCode::OK, self.metrics.text(&gauges)),
             Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         }
     }
 
-    fn count(&self, service: &'static str, operation: &'static str, status: StatusCode) {
-        self.metrics.count(Counted { service, operation, code: status.as_u16() });
+    async fn gauges(&self) -> Result<Gauges, StoreError> {
+        let store = &self.platform.store;
+        let jobs = store.jobs().count_by_phase().await?;
+        let outbox_lag = store.outbox().lag().await?;
+        Ok(Gauges { jobs, room: self.platform.jobs.room(), outbox_lag })
+    }
+
+    fn count(
+        &self,
+        begin: Instant,
+        service: &'static str,
+        operation: &'static str,
+        status: StatusCode,
+    ) {
+        let code = status.as_u16();
+        self.metrics.count(Counted { service, operation, code }, begin.elapsed());
     }
 }
 

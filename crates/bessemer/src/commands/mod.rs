@@ -4,6 +4,7 @@ mod attempt;
 mod completion;
 mod config;
 mod demo;
+mod doctor;
 mod env;
 mod exec;
 mod jobs;
@@ -41,6 +42,7 @@ enum Command {
     Notify(notify::Notify),
     Jobs(jobs::Jobs),
     Logs(logs::Logs),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
     Completion(completion::Completion),
@@ -64,6 +66,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Logs(command) => command.run(),
+        Command::Doctor(command) => Ok(command.run()),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),

@@ -268,8 +268,8 @@ impl JobTable<'_> {
         list::page(self.0.readers(), query).await
     }
 
-    /// The number of jobs in each phase.
-    pub async fn count_by_phase(&self) -> Result<Vec<(Phase, u64)>, StoreError> {
+    /// The number of jobs of each kind in each phase.
+    pub async fn count_by_phase(&self) -> Result<Vec<(JobKind, Phase, u64)>, StoreError> {
         count::by_phase(self.0.readers()).await
     }
 

@@ -106,7 +106,7 @@ mod tests {
             ("2026-11-21 17:00:00,123 INFO [main] o.a.s.SparkContext: Running", Some(Level::Info)),
             ("26/11/21 17:00:00 WARN TaskSetManager: Lost task 0.0", Some(Level::Warn)),
             ("[2026-11-21 17:00:00] CRITICAL: out of memory", Some(Level::Fatal)),
-            ("Nov 21, 2026 5:00:00 PM com.acme.Job run SEVERE: x", None),
+            ("Nov 21, 2026 5:00:00 PM com.acme.Job run SEVERE: x", Some(Level::Error)),
             ("SEVERE: failed", Some(Level::Error)),
             ("[error] it broke", Some(Level::Error)),
             ("warning: unused", Some(Level::Warn)),

@@ -32,7 +32,7 @@ use std::{
 };
 
 use bessemer_aws::TransformRequest;
-use bessemer_domain::{FailureClass, Outcome, ProcessId, StopReason};
+use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 pub(crate) use end::{End, FileEnd, write_end};
@@ -78,7 +78,7 @@ impl Runner for TransformRunner {
     /// one goes on with the output of the one before.
     async fn run(&self, attempt: Attempt, control: Control) -> Outcome {
         if attempt.job.lifecycle.attempts <= 1 {
-            self.forget(&attempt).await;
+            self.forget(attempt.job.id).await;
         }
         self.go(attempt, control, None).await
     }
@@ -87,6 +87,10 @@ impl Runner for TransformRunner {
     /// how, another goes on with its output.
     async fn resume(&self, attempt: Attempt, left: Option<ProcessId>, control: Control) -> Outcome {
         self.go(attempt, control, left).await
+    }
+
+    async fn settled(&self, job: JobId) {
+        self.forget(job).await;
     }
 }
 
@@ -107,25 +111,28 @@ impl TransformRunner {
             Streams::of(&self.site.logs, &attempt.job).say(&message);
             Outcome::failed(class, message)
         });
-        let is_stopped = control.stop().is_some_and(|stop| stop.reason == StopReason::Requested);
-        let class = match &outcome {
-            Outcome::Failed { class, .. } => Some(*class),
-            Outcome::Succeeded { .. } => None,
-        };
-        if is_stopped || class != Some(FailureClass::Infrastructure) {
-            self.forget(&attempt).await;
+        // After these, another attempt goes on with what there is; else it begins anew.
+        if matches!(&outcome, Outcome::Failed { class, .. } if *class != FailureClass::Infrastructure)
+        {
+            self.forget(attempt.job.id).await;
         }
         outcome
     }
 
-    fn folder(&self, attempt: &Attempt) -> PathBuf {
-        self.site.runs.join(attempt.job.id.to_string())
+    fn folder(&self, job: JobId) -> PathBuf {
+        self.site.runs.join(job.to_string())
     }
 
-    /// Removes the job's folder. What is left behind costs space and nothing else.
-    async fn forget(&self, attempt: &Attempt) {
-        let folder = self.folder(attempt);
-        if let Err(error) = tokio::fs::remove_dir_all(&folder).await
+    /// Removes the job's folder, at once for whoever looks for it. What is left behind costs space
+    /// and nothing else.
+    async fn forget(&self, job: JobId) {
+        let (folder, gone) = (self.folder(job), self.site.runs.join(format!(".gone-{job}")));
+        let remove = async {
+            remove_all(&gone).await?;
+            tokio::fs::rename(&folder, &gone).await?;
+            remove_all(&gone).await
+        };
+        if let Err(error) = remove.await
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(folder = %folder.display(), %error, "a job's folder can't be removed");
@@ -138,7 +145,7 @@ impl TransformRunner {
         control: &Control,
         left: Option<ProcessId>,
     ) -> Result<Outcome, Failed> {
-        let folder = self.folder(attempt);
+        let folder = self.folder(attempt.job.id);
         let request: TransformRequest = serde_json::from_str(&attempt.request)
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
@@ -241,6 +248,13 @@ impl TransformRunner {
             .await?
         };
         sandbox::run(&self.site.launcher, spec, control).await
+    }
+}
+
+async fn remove_all(folder: &std::path::Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

@@ -2,8 +2,10 @@
 of the server."""
 
 import gzip
+import io
 import json
 import signal
+import zipfile
 
 import pytest
 
@@ -138,6 +140,36 @@ open("/opt/ml/output/message", "w").write(host)
     assert work.processed(server, "shares")["ExitMessage"] == "algo-1\nalgo-2"
     assert work.read(server, "shares/out/algo-1") == b"a,c"
     assert work.read(server, "shares/out/algo-2") == b"b,d"
+
+
+def wheel():
+    """A package with one module."""
+    info = "greeting-1.0.dist-info/"
+    files = {
+        "greeting.py": "TEXT = 'hello from the wheel'\n",
+        info + "METADATA": "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n",
+        info + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[info + "RECORD"] = "".join(f"{name},,\n" for name in [*files, info + "RECORD"])
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def test_a_program_installs_packages_for_itself(server):
+    work.put(server, "pip/in/greeting-1.0-py3-none-any.whl", wheel())
+    script = """
+import subprocess, sys
+wheel = "/opt/ml/processing/in/greeting-1.0-py3-none-any.whl"
+subprocess.check_call([sys.executable, "-m", "pip", "install", "--no-index", wheel])
+import greeting
+print(greeting.TEXT)
+"""
+    work.processing(server, "pip", script, ProcessingInputs=[work.source("in", "pip/in/")])
+    work.processed(server, "pip")
+    assert "hello from the wheel" in work.log(server, "processing", "pip")
 
 
 def test_a_continuous_output_appears_while_the_program_runs(server):

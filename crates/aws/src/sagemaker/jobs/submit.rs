@@ -11,6 +11,10 @@ use super::{
 };
 use crate::{caller::Caller, platform::Platform};
 
+/// How long a job may take to stop: two minutes for its program, which SageMaker grants, and then what
+/// it takes to put its results in place.
+const STOP_MILLIS: u64 = 720_000;
+
 /// A training or processing job to be run.
 pub(in super::super) struct Submission {
     pub(in super::super) kind: JobKind,
@@ -51,7 +55,7 @@ pub(in super::super) async fn submit(
         note: None,
         policy: RetryPolicy::default(),
         requested_attempts: new.attempts,
-        limits: new.limits,
+        limits: Limits { grace_millis: STOP_MILLIS, ..new.limits },
     };
     match platform.jobs.submit(job).await {
         Ok(_) => Ok(arn),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bessemer_compute::{Attached, Cause, Child, Exit, Launcher, Prepared, ProcessSpec};
 use bessemer_domain::ProcessId;
 use bessemer_jobs::{Control, identify_process, wait_for_exit};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Failed, blocking};
 
@@ -125,11 +125,11 @@ impl Group {
     }
 
     /// Waits for all. If one fails, the others are stopped, as all are when the attempt is to end.
-    /// Meanwhile `look` is called again and again.
-    pub(super) async fn wait<L: Future<Output = ()>>(
+    /// Meanwhile `look` is called again and again, when what it began is done.
+    pub(super) async fn wait(
         mut self,
         control: &Control,
-        mut look: impl FnMut() -> L,
+        mut look: impl FnMut() -> JoinHandle<()>,
     ) -> Result<Ended, Failed> {
         let mut waiting = JoinSet::new();
         for (index, host) in self.hosts.iter().enumerate() {
@@ -141,6 +141,7 @@ impl Group {
         }
         let mut is_stopping = false;
         let mut failed = self.first_failure();
+        let mut looking: Option<JoinHandle<()>> = None;
         let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
         loop {
             if failed.is_some() && !is_stopping {
@@ -161,8 +162,13 @@ impl Group {
                     self.stop();
                     is_stopping = true;
                 }
-                _ = looks.tick() => look().await,
+                _ = looks.tick() => if looking.as_ref().is_none_or(JoinHandle::is_finished) {
+                    looking = Some(look());
+                },
             }
+        }
+        if let Some(looking) = looking {
+            looking.await.map_err(Failed::internal)?;
         }
         let exits = (0..self.hosts.len()).map(|index| self.exit(index));
         Ok(Ended { exits: exits.collect::<Result<_, _>>()?, failed })

@@ -36,7 +36,7 @@ pub(crate) use failed::Failed;
 pub(crate) use group::Ended;
 pub(crate) use host_log::HostLogs;
 pub(crate) use inputs::{Source, open};
-pub(crate) use program::Program;
+pub(crate) use program::{OWN_PACKAGES, Program};
 pub(crate) use publish::{Merged, Seen};
 pub(crate) use runner::ContainerRunner;
 pub(crate) use site::Site;

@@ -22,8 +22,8 @@ pub(crate) struct Program {
     pub(crate) requirements: Option<String>,
 }
 
-/// Where packages go that a program installs by itself. A part of `/tmp`.
-const OWN_PACKAGES: &str = "/tmp/.packages";
+/// Where packages go that a program installs by itself.
+pub(crate) const OWN_PACKAGES: &str = "/tmp/.packages";
 /// Processes and threads of a job at most: more than real work has, less than a machine bears.
 const PROCESSES: u32 = 8192;
 /// The longest that SageMaker lets a program take to stop.
@@ -90,7 +90,8 @@ pub(super) fn spec(
 
 /// Makes what the program may write its own, and says as which user it runs.
 fn own_folders(folder: &Path, job: JobId) -> Result<Option<u32>, Failed> {
-    std::fs::create_dir_all(folder.join("tmp")).map_err(Failed::internal)?;
+    // Python looks for no folder again that was not there when it started.
+    std::fs::create_dir_all(folder.join("tmp/.packages")).map_err(Failed::internal)?;
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }

@@ -87,7 +87,7 @@ impl<W: Work> ContainerRunner<W> {
         let look = || {
             let (site, work) = (Arc::clone(&self.site), Arc::clone(&work));
             let (hosts, seen) = (Arc::clone(&hosts), Arc::clone(&seen));
-            async move {
+            tokio::spawn(async move {
                 if !work.demand().is_watched {
                     return;
                 }
@@ -98,7 +98,7 @@ impl<W: Work> ContainerRunner<W> {
                 if let Err(Failed { message, .. }) = looked.await {
                     tracing::warn!(message, "what a job wrote can't be put in place yet");
                 }
-            }
+            })
         };
         let ended = group.wait(control, look).await?;
         if let Some(key) = &order.key {

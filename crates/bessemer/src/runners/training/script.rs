@@ -7,7 +7,7 @@ use bessemer_models::archive::{ArchiveLimits, extract};
 use serde_json::{Map, Value, json};
 
 use super::{configuration, request::TrainingRequest};
-use crate::runners::container::{Failed, Program, Stage, Uri, of_host, open};
+use crate::runners::container::{Failed, OWN_PACKAGES, Program, Stage, Uri, of_host, open};
 
 const PROGRAM: &str = "sagemaker_program";
 const SOURCE: &str = "sagemaker_submit_directory";
@@ -180,7 +180,7 @@ fn variables(
     for (name, value) in hyperparameters {
         add(&format!("hp_{name}"), value);
     }
-    variables.push(("PYTHONPATH".to_owned(), "/opt/ml/code:/tmp/.packages".to_owned()));
+    variables.push(("PYTHONPATH".to_owned(), format!("/opt/ml/code:{OWN_PACKAGES}")));
     variables
 }
 

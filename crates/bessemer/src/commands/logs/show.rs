@@ -124,7 +124,9 @@ impl Show {
     fn check(&mut self, written: std::io::Result<()>) -> Result<(), Failure> {
         match written {
             Ok(()) => Ok(()),
-            Err(error) if self.reader == Reader::File => Err(Failure::new(ExitCode::Internal, error)),
+            Err(error) if self.reader == Reader::File => {
+                Err(Failure::new(ExitCode::Internal, error))
+            }
             Err(_) => {
                 self.reader = Reader::Gone;
                 Ok(())

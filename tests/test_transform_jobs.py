@@ -4,6 +4,7 @@ run in the images' environments, in sandboxes."""
 import gzip
 import json
 import os
+import socket
 import struct
 
 import numpy as np
@@ -129,6 +130,7 @@ def test_an_xgboost_script_is_given_matrices(jobs, booster):
     path, trained = booster
     script = """
 import os
+import socket
 import xgboost
 
 def model_fn(model_dir):
@@ -346,6 +348,7 @@ def transform_fn(model, body, content_type, accept):
 def test_an_output_that_is_a_link_is_not_followed(jobs):
     script = """
 import os
+import socket
 
 def model_fn(model_dir):
     return None
@@ -469,3 +472,61 @@ def test_a_command_that_serves_nothing_is_told_with_its_words(jobs):
     described = jobs.run("dead", model, inputs={"a": "1\n"}, ends="Failed")
     assert described["FailureReason"].startswith("AlgorithmError: ")
     assert "no such weights" in described["FailureReason"]
+
+
+# Stops and kills
+
+# Waits in the middle of a call for a word of the test.
+WAITING_SCRIPT = """
+import socket
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, body, content_type, accept):
+    with socket.create_connection(("127.0.0.1", PORT)) as test:
+        test.recv(1)
+    return body, accept
+"""
+
+
+@pytest.fixture
+def gate():
+    """Where a script waits: a listening socket, and a script that waits there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        yield listener, WAITING_SCRIPT.replace("PORT", str(listener.getsockname()[1]))
+
+
+def test_a_stopped_job_ends_its_script(jobs, gate):
+    listener, script = gate
+    model = jobs.model("stopped", {"m": "x"}, code={"a.py": script})
+    jobs.put(**{"in/stopped/a": "1\n"})
+    jobs.create("stopped", model)
+    with listener.accept()[0] as waiting:
+        jobs.sagemaker.stop_transform_job(TransformJobName="stopped")
+        jobs.wait("stopped", "Stopped")
+        waiting.settimeout(60)
+        assert waiting.recv(1) == b""
+    assert jobs.keys("out/stopped/") == []
+
+
+def test_a_script_outlives_its_server(tmp_path, gate):
+    listener, script = gate
+    with platform.running(tmp_path / "data") as server:
+        server.client("s3").create_bucket(
+            Bucket="data", CreateBucketConfiguration={"LocationConstraint": platform.REGION}
+        )
+        before = Transforms(server)
+        model = before.model("kept", {"m": "x"}, code={"a.py": script})
+        before.put(**{"in/kept/a": "1\n"})
+        before.create("kept", model)
+        with listener.accept()[0] as waiting:
+            server.restart()
+            after = Transforms(server)
+            waiting.send(b".")
+            after.wait("kept")
+        assert after.outputs("kept") == {"a.out": "1\n"}
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()  # nobody called the script again

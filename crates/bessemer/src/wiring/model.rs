@@ -98,7 +98,7 @@ fn open_found(
         ModelFound::PythonHandler { script, .. } if options.native_only => {
             let name = script.file_name().unwrap_or(script.as_os_str()).display();
             Err(Failure::configuration(anyhow::anyhow!(
-                "the model runs its own code (`{name}`), which jobs of the server do not run yet"
+                "the model runs its own code (`{name}`), which is run in a sandbox alone"
             )))
         }
         ModelFound::PythonHandler { script, model_dir, requirements } => {

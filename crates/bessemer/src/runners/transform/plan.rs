@@ -84,7 +84,7 @@ impl Plan {
         let source = &job["TransformInput"]["DataSource"]["S3DataSource"];
         let output = text(&job["TransformOutput"]["S3OutputPath"]).unwrap_or_default();
         let artifacts = text(&container["ModelDataUrl"])
-            .ok_or("the model has no ModelDataUrl: images are not run yet")?;
+            .ok_or("the model has no ModelDataUrl, and no image is run by itself")?;
         let named = |name: &str| environment.owned(name).filter(|text| !text.is_empty());
         let said = |value: &Value| text(value).filter(|text| !text.is_empty()).map(str::to_owned);
         let by_record = environment.has_settings() || has_processing(&job["DataProcessing"]);

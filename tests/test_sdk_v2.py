@@ -1,13 +1,11 @@
 """Version 2 of SageMaker's Python SDK, unmodified, under `bessemer exec`."""
 
 import io
-import re
-import tarfile
 
 import numpy as np
 import pytest
 
-from kit import clients, platform, tables
+from kit import clients, models, platform
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +18,13 @@ def server(tmp_path_factory):
 def archive(booster, tmp_path_factory):
     """The booster as a model.tar.gz, and the booster."""
     packed = tmp_path_factory.mktemp("packed") / "model.tar.gz"
-    with tarfile.open(packed, mode="w:gz") as tar:
-        tar.add(booster[0], "xgboost-model")
+    packed.write_bytes(models.archive(booster[0], "xgboost-model"))
     return packed, booster[1]
 
 
-def rows(count, seed=1):
-    return tables.matrix(tables.people(count, seed=seed)).astype(np.float32)
-
-
-def write(path, features):
-    np.savetxt(path, features, "%.9g", ",")
+def write(path, text):
+    path.write_text(text)
     return path
-
-
-def scores(booster, features):
-    import xgboost
-
-    return booster.predict(xgboost.DMatrix(features, feature_names=tables.FEATURES))
-
-
-def read(server, uri):
-    bucket, key = re.fullmatch(r"s3://([^/]+)/(.+)", uri).groups()
-    return server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 def test_a_session_knows_its_bucket_and_role(server):
@@ -55,8 +37,8 @@ def test_a_session_knows_its_bucket_and_role(server):
 
 
 def test_a_transformer_scores_and_shows_the_logs(server, archive, tmp_path):
-    features = rows(40)
-    data = write(tmp_path / "rows.csv", features)
+    features = models.rows(40)
+    data = write(tmp_path / "rows.csv", models.csv_of(features))
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/transform.py", archive[0], data)
     told = clients.told(ran)
     assert told["status"] == "Completed"
@@ -66,17 +48,16 @@ def test_a_transformer_scores_and_shows_the_logs(server, archive, tmp_path):
     }
     assert told["model"] not in str(server.client("sagemaker").list_models()["Models"])
     assert "40 records, 0 rejected" in ran.stdout
-    joined = np.loadtxt(io.BytesIO(read(server, told["scores"])), delimiter=",", dtype=np.float32)
+    joined = np.loadtxt(io.BytesIO(clients.read(server, told["scores"])), delimiter=",", dtype=np.float32)
     np.testing.assert_array_equal(joined[:, :-1], features)
-    np.testing.assert_allclose(joined[:, -1], scores(archive[1], features), rtol=1e-6)
+    np.testing.assert_allclose(joined[:, -1], models.booster_answers(archive[1], features), rtol=1e-6)
     tags = server.client("sagemaker").list_tags(ResourceArn=told["arn"])["Tags"]
     assert tags == [{"Key": "team", "Value": "search"}]
 
 
 def test_a_transformer_tells_of_failures_and_stops(server, archive, tmp_path):
-    wrong = tmp_path / "wrong.csv"
-    wrong.write_text("1,2,3,4\n1,two,3,4\n")
-    long = write(tmp_path / "long.csv", np.tile(rows(2_000), (100, 1)))
+    wrong = write(tmp_path / "wrong.csv", "1,2,3,4\n1,two,3,4\n")
+    long = write(tmp_path / "long.csv", models.csv_of(models.rows(2_000)) * 100)
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/transform_ends.py", archive[0], wrong, long)
     told = clients.told(ran)
     assert told["failure"]["status"] == "Failed"

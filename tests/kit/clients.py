@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1] / "clients"
@@ -20,3 +21,9 @@ def run(server, client, script, *arguments, **options):
 def told(ran):
     """What a script that has run printed as its last line, which is JSON."""
     return json.loads(ran.stdout.splitlines()[-1])
+
+
+def read(server, uri):
+    """The object at an S3 URI."""
+    bucket, key = re.fullmatch(r"s3://([^/]+)/(.+)", uri).groups()
+    return server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()

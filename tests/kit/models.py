@@ -1,5 +1,8 @@
 """Builds the models that the tests score with, and their libraries' own answers."""
 
+import io
+import tarfile
+
 import numpy as np
 import onnx
 import pyarrow as pa
@@ -138,6 +141,34 @@ def save_booster(path, objective="binary:logistic", classes=None, rounds=20, dep
     booster = xgboost.train(settings, data, rounds)
     booster.save_model(path)
     return booster
+
+
+def archive(path, name=None):
+    """A model.tar.gz that holds `path`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(path, name or path.name)
+    return packed.getvalue()
+
+
+def rows(count, seed=1):
+    """Rows as the booster reads them."""
+    from kit.tables import matrix, people
+
+    return matrix(people(count, seed=seed)).astype(np.float32)
+
+
+def csv_of(rows):
+    return "".join(",".join(repr(float(value)) for value in row) + "\n" for row in rows)
+
+
+def booster_answers(booster, features):
+    """XGBoost's own answers of a model that `save_booster` made."""
+    import xgboost
+
+    from kit.tables import FEATURES
+
+    return booster.predict(xgboost.DMatrix(features, feature_names=FEATURES))
 
 
 def onnx_answers(path, inputs):

@@ -1,0 +1,79 @@
+"""Airflow's operators and sensors for SageMaker, unmodified, under `bessemer exec`."""
+
+import contextlib
+import os
+import sqlite3
+
+import numpy as np
+import pytest
+
+from kit import clients, cli, models, platform
+
+
+class Airflow:
+    """A server of Bessemer's, and an Airflow whose tasks talk to it."""
+
+    def __init__(self, server, home):
+        self.server, self.home = server, home
+        self.settings = {
+            "BESSEMER_DATA_DIR": str(server.folder),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(clients.SCRIPTS / "airflow"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        }
+
+    def run(self, *arguments, **options):
+        command = [os.environ[clients.AIRFLOW], "-W", "ignore", "-m", "airflow", *arguments]
+        return cli.run("exec", "--", *command, env=self.settings, timeout=280, **options)
+
+    def states(self):
+        """How the tasks of all runs ended."""
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            return dict(database.execute("select dag_id || '.' || task_id, state from task_instance"))
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory, booster):
+    folder = tmp_path_factory.mktemp("airflow")
+    with platform.running(folder / "data") as server:
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": platform.REGION})
+        s3.put_object(Bucket="lake", Key="model.tar.gz", Body=models.archive(booster[0]))
+        airflow = Airflow(server, folder / "home")
+        airflow.run("db", "migrate")
+        yield airflow
+
+
+def put(airflow, key, text):
+    airflow.server.client("s3").put_object(Bucket="lake", Key=key, Body=text.encode())
+
+
+def test_operators_and_sensor_run_jobs(airflow, booster):
+    features = models.rows(30)
+    halves = {"day": features[:20], "night": features[20:]}
+    for name, rows in halves.items():
+        put(airflow, f"{name}/rows.csv", models.csv_of(rows))
+    airflow.run("dags", "test", "scoring")
+    states = airflow.states()
+    assert [states[f"scoring.{task}"] for task in ("model", "waits", "starts", "ended")] == ["success"] * 4
+    listed = airflow.server.client("sagemaker").list_transform_jobs(SortOrder="Ascending")
+    names = [job["TransformJobName"] for job in listed["TransformJobSummaries"]]
+    assert names[0] == "scoring" and names[1].startswith("scoring-")
+    for name, rows in halves.items():
+        key = f"scores/{name}/rows.csv.out"
+        body = airflow.server.client("s3").get_object(Bucket="lake", Key=key)["Body"].read()
+        answers = np.array(body.split(), dtype=np.float32)
+        np.testing.assert_allclose(answers, models.booster_answers(booster[1], rows), rtol=1e-6)
+
+
+def test_a_sensor_tells_why_a_job_failed(airflow):
+    airflow.server.client("sagemaker").create_model(
+        ModelName="damaged", ExecutionRoleArn=platform.ROLE,
+        PrimaryContainer={"Image": "xgboost", "ModelDataUrl": "s3://lake/model.tar.gz"},
+    )
+    put(airflow, "wrong/rows.csv", "1,2,3,4\n1,two,3,4\n")
+    ran = airflow.run("dags", "test", "failing", expect=1)
+    states = airflow.states()
+    assert (states["failing.fails"], states["failing.ended"]) == ("success", "failed")
+    reason = "s3://lake/wrong/rows.csv: record 2"
+    assert f"job failed for the following reason: ClientError: 1 of 1 files failed; {reason}" in ran.stdout + ran.stderr

@@ -1,0 +1,33 @@
+"""Version 3 of SageMaker's Python SDK, unmodified, under `bessemer exec`."""
+
+import io
+
+import numpy as np
+import pytest
+
+from kit import clients, models, platform
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with platform.running(tmp_path_factory.mktemp("sdk-v3") / "data") as server:
+        yield server
+
+
+def test_resources_make_find_and_follow_models_and_transforms(server, booster, tmp_path):
+    archive, data, wrong = (tmp_path / name for name in ("model.tar.gz", "rows.csv", "wrong.csv"))
+    features = models.rows(40)
+    archive.write_bytes(models.archive(booster[0]))
+    data.write_text(models.csv_of(features))
+    wrong.write_text("1,2,3,4\n1,two,3,4\n")
+    told = clients.told(clients.run(server, clients.SDK_V3, "sdk_v3/resources.py", archive, data, wrong))
+    assert told["status"] == "Completed" and told["max_payload"] == 6
+    assert told["listed"] == {"scoring": "Completed", "failing": "Failed"}
+    assert "wrong.csv: record 2" in told["failure"]
+    assert told["image"] == "xgboost" and told["models"] == []
+    text = clients.read(server, f"{told['output']}/rows.csv.out")
+    joined = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.float32)
+    np.testing.assert_array_equal(joined[:, :-1], features)
+    np.testing.assert_allclose(joined[:, -1], models.booster_answers(booster[1], features), rtol=1e-6)
+    tags = server.client("sagemaker").list_tags(ResourceArn=told["arn"])["Tags"]
+    assert tags == [{"Key": "team", "Value": "search"}]

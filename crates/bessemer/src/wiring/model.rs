@@ -196,7 +196,7 @@ fn open_server(
 }
 
 /// Where environments and runtimes are kept.
-fn cache_dir() -> PathBuf {
+pub(crate) fn cache_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(cache) = variable("BESSEMER_CACHE") {
         return cache.into();

@@ -1,6 +1,7 @@
 """SageMaker's API of training and processing jobs, driven by boto3."""
 
 import contextlib
+import time
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -13,6 +14,8 @@ ACCOUNT = f"arn:aws:sagemaker:{platform.REGION}:000000000000"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with platform.running(tmp_path_factory.mktemp("sagemaker") / "data") as server:
+        location = {"LocationConstraint": platform.REGION}
+        server.client("s3").create_bucket(Bucket="data", CreateBucketConfiguration=location)
         yield server
 
 
@@ -236,6 +239,142 @@ def test_a_job_that_has_ended_can_be_neither_stopped_nor_updated(client):
     assert refusal(client.update_training_job, TrainingJobName="over", **update) == rejected
     rejected = ("ValidationException", words.format("processing"))
     assert refusal(client.stop_processing_job, ProcessingJobName="over") == rejected
+
+
+# Jobs that run
+
+
+def python(name, program, **changes):
+    """A training job that runs a program of Python."""
+    algorithm = {
+        "TrainingImage": "python:3.11",
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["python3", "-c", program],
+    }
+    return training(name, **({"AlgorithmSpecification": algorithm} | changes))
+
+
+def processed_by(name, program, **changes):
+    """A processing job that runs a program of Python."""
+    application = {"ImageUri": "python:3.11", "ContainerEntrypoint": ["python3", "-c", program]}
+    return processing(name, AppSpecification=application, **changes)
+
+
+def under_way(client, kind, name):
+    """Waits until a job's code runs."""
+    describe = getattr(client, f"describe_{kind.lower()}_job")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        described = describe(**{f"{kind}JobName": name})
+        assert described[f"{kind}JobStatus"] == "InProgress", described.get("FailureReason")
+        if f"{kind}StartTime" in described and described.get("SecondaryStatus", "Training") == "Training":
+            return described
+    raise AssertionError(f"{name} is not under way: {described}")
+
+
+def test_a_completed_training_job_tells_how_it_went(client):
+    metric = {"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}
+    given = python("completes", "print('accuracy=0.25', flush=True); print('accuracy=0.75')")
+    given["AlgorithmSpecification"]["MetricDefinitions"] = [metric]
+    client.create_training_job(**given)
+    described = ended(client, "Training", "completes")
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    transitions = described["SecondaryStatusTransitions"]
+    statuses = [step["Status"] for step in transitions]
+    assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    for step, following in zip(transitions, transitions[1:]):
+        assert step["StartTime"] <= step["EndTime"] == following["StartTime"]
+    assert described["SecondaryStatus"] == "Completed" and "FailureReason" not in described
+    assert described["CreationTime"] <= described["TrainingStartTime"] <= described["TrainingEndTime"]
+    assert 1 <= described["TrainingTimeInSeconds"] and 1 <= described["BillableTimeInSeconds"]
+    artifacts = described["ModelArtifacts"]["S3ModelArtifacts"]
+    assert artifacts == "s3://data/models/completes/output/model.tar.gz"
+    [final] = described["FinalMetricDataList"]
+    assert (final["MetricName"], final["Value"]) == ("accuracy", 0.75)
+    assert described["CreationTime"] <= final["Timestamp"] <= described["TrainingEndTime"]
+
+    def found(operator, value):
+        filters = [{"Name": "Metrics.accuracy", "Operator": operator, "Value": value}]
+        answer = client.search(Resource="TrainingJob", SearchExpression={"Filters": filters})
+        return [result["TrainingJob"]["TrainingJobName"] for result in answer["Results"]]
+
+    assert found("GreaterThan", "0.7") == ["completes"]
+    assert found("GreaterThan", "0.8") == []
+
+
+def test_a_program_that_fails_is_the_algorithms_error(client):
+    client.create_training_job(**python("exits", "raise SystemExit(3)"))
+    described = ended(client, "Training", "exits")
+    assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Failed"
+    assert described["FailureReason"].startswith("AlgorithmError: ")
+    assert "exit code: 3" in described["FailureReason"]
+    assert described["TrainingStartTime"] <= described["TrainingEndTime"]
+
+
+FOREVER = "import time; print('ready', flush=True); time.sleep(600)"
+
+
+def test_a_training_job_under_way_is_updated_and_stopped(client):
+    client.create_training_job(**python("stops", FOREVER))
+    described = under_way(client, "Training", "stops")
+    assert described["SecondaryStatusTransitions"][-1]["Status"] == "Training"
+    assert "EndTime" not in described["SecondaryStatusTransitions"][-1]
+    update = {"ProfilerConfig": {"ProfilingIntervalInMilliseconds": 500}}
+    assert client.update_training_job(TrainingJobName="stops", **update)["TrainingJobArn"] == described["TrainingJobArn"]
+    described = client.describe_training_job(TrainingJobName="stops")
+    assert described["ProfilerConfig"] == update["ProfilerConfig"]
+    pool = {"KeepAlivePeriodInSeconds": 60}
+    code, message = refusal(client.update_training_job, TrainingJobName="stops", ResourceConfig=pool)
+    assert code == "ValidationException" and "has no warm pool" in message
+    client.stop_training_job(TrainingJobName="stops")
+    described = ended(client, "Training", "stops")
+    assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Stopped"
+    statuses = [step["Status"] for step in described["SecondaryStatusTransitions"]]
+    assert statuses[:4] == ["Starting", "Downloading", "Training", "Stopping"] and statuses[-1] == "Stopped"
+    assert "FailureReason" not in described
+    code, message = refusal(client.stop_training_job, TrainingJobName="stops")
+    assert message == "The request was rejected because the training job is in status Stopped."
+
+
+def test_a_training_job_that_runs_for_too_long_is_stopped(client):
+    client.create_training_job(**python("too-long", FOREVER, StoppingCondition={"MaxRuntimeInSeconds": 1}))
+    described = ended(client, "Training", "too-long")
+    assert described["TrainingJobStatus"] == "Stopped"
+    assert described["SecondaryStatus"] == "MaxRuntimeExceeded"
+    last = described["SecondaryStatusTransitions"][-1]
+    assert last["StatusMessage"] == "Training job runtime exceeded MaxRuntimeInSeconds provided"
+
+    def listed(status):
+        return names(client.list_training_jobs(NameContains="too-long", StatusEquals=status)["TrainingJobSummaries"])
+
+    assert listed("Stopped") == ["too-long"] and listed("Failed") == []
+
+
+def test_a_processing_job_says_how_it_ended(client):
+    said = "open('/opt/ml/output/message', 'w').write('all done')"
+    client.create_processing_job(**processed_by("says", said))
+    described = ended(client, "Processing", "says")
+    assert described["ProcessingJobStatus"] == "Completed", described.get("FailureReason")
+    assert described["ExitMessage"] == "all done"
+    assert described["ProcessingStartTime"] <= described["ProcessingEndTime"]
+    [summary] = client.list_processing_jobs(NameContains="says")["ProcessingJobSummaries"]
+    assert summary["ExitMessage"] == "all done"
+    client.create_processing_job(**processed_by("exits", "raise SystemExit(3)"))
+    described = ended(client, "Processing", "exits")
+    assert described["ProcessingJobStatus"] == "Failed"
+    assert described["FailureReason"].startswith("AlgorithmError: ")
+
+
+def test_a_processing_job_is_stopped_by_call_and_by_time(client):
+    client.create_processing_job(**processed_by("stops", FOREVER))
+    under_way(client, "Processing", "stops")
+    client.stop_processing_job(ProcessingJobName="stops")
+    assert ended(client, "Processing", "stops")["ProcessingJobStatus"] == "Stopped"
+    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    client.create_processing_job(**processed_by("too-long", FOREVER, **limit))
+    described = ended(client, "Processing", "too-long")
+    assert described["ProcessingJobStatus"] == "Stopped"
+    assert "ran for longer than 1 s" in described["FailureReason"]
 
 
 # Lists, tags, searches

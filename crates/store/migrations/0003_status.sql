@@ -1,9 +1,10 @@
 -- What a job comes to for clients of SageMaker: training and processing jobs that ran out of time
--- are stopped, not failed, and so are training jobs that waited for too long.
+-- are stopped, not failed, and so are training jobs that waited for too long by their own limit.
 ALTER TABLE jobs ADD COLUMN status TEXT GENERATED ALWAYS AS (
     CASE WHEN phase = 'failed' AND (
         class = 'timeout' AND kind IN ('training', 'processing')
         OR class = 'capacity' AND kind = 'training'
+            AND substr(message, 1, 14) <> 'CapacityError:'
     ) THEN 'stopped' ELSE phase END
 ) VIRTUAL;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bessemer_domain::nearest_names;
 use serde_json::{Map, Value};
 
 /// Refuses members that stand for work that is not done here.
@@ -27,6 +28,22 @@ pub(in super::super) fn check_uri(member: &str, uri: &str) -> Result<(), String>
         Some(bucket) if !bucket.is_empty() => Ok(()),
         _ => Err(format!("{member} must be of the form s3://bucket/prefix, it is '{uri}'")),
     }
+}
+
+/// That every `BESSEMER_*` is one of `known`: a misspelt one would be left out in silence.
+pub(in super::super) fn check_settings(
+    environment: &Map<String, Value>,
+    known: &[&str],
+) -> Result<(), String> {
+    let ours = environment.keys().filter(|name| name.starts_with("BESSEMER_"));
+    for name in ours {
+        if !known.contains(&name.as_str()) {
+            let near = nearest_names(name, known.iter().copied(), 3);
+            let there = if near.is_empty() { known.join(", ") } else { near.join(", ") };
+            return Err(format!("Environment has no setting {name}; there is {there}"));
+        }
+    }
+    Ok(())
 }
 
 /// That no two of `names` are the same; `what` is what they name.

@@ -11,7 +11,7 @@ mod status;
 mod stop;
 mod submit;
 
-pub(super) use checks::{check_absent, check_unique, check_uri, unsupported};
+pub(super) use checks::{check_absent, check_settings, check_unique, check_uri, unsupported};
 pub(super) use find::{Found, JobName, find, read};
 pub(super) use instance::resources;
 pub(super) use kind::words;
@@ -20,4 +20,4 @@ pub(super) use reason::reason;
 pub use request::{FinalMetric, JobRequest, JobResult};
 pub(super) use status::{phase, status_of};
 pub(super) use stop::stop;
-pub(super) use submit::{Submission, submit};
+pub(super) use submit::{SETTINGS, Submission, submit};

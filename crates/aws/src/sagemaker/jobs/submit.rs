@@ -15,6 +15,9 @@ use crate::{caller::Caller, platform::Platform};
 /// it takes to put its results in place.
 const STOP_MILLIS: u64 = 720_000;
 
+/// Settings that the `Environment` of a training or processing job may hold.
+pub(in super::super) const SETTINGS: [&str; 2] = ["BESSEMER_CORES", "BESSEMER_MEMORY"];
+
 /// A training or processing job to be run.
 pub(in super::super) struct Submission {
     pub(in super::super) kind: JobKind,

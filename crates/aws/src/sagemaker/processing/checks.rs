@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::jobs::{check_absent, check_unique, check_uri, unsupported};
+use super::super::jobs::{
+    SETTINGS, check_absent, check_settings, check_unique, check_uri, unsupported,
+};
 
 /// What every path in the container begins with.
 const ROOT: &str = "/opt/ml/processing/";
@@ -15,6 +17,8 @@ pub(super) struct Checked {
     inputs: Vec<ProcessingInput>,
     #[serde(rename = "ProcessingOutputConfig", default)]
     output_config: OutputConfig,
+    #[serde(rename = "Environment", default)]
+    environment: Map<String, Value>,
     #[serde(rename = "ProcessingResources")]
     resources: Resources,
 }
@@ -73,6 +77,7 @@ pub(super) fn check(job: &Checked) -> Result<(), String> {
     let outputs = &job.output_config.outputs;
     check_unique("ProcessingInput", inputs.iter().map(|input| input.input_name.as_str()))?;
     check_unique("ProcessingOutput", outputs.iter().map(|output| output.output_name.as_str()))?;
+    check_settings(&job.environment, &SETTINGS)?;
     inputs.iter().try_for_each(check_input)?;
     outputs.iter().try_for_each(check_output)?;
     let cluster = &job.resources.cluster_config;
@@ -185,6 +190,7 @@ mod tests {
                 json!({}),
                 "FeatureStoreOutput",
             ),
+            ("/Environment", json!({ "BESSEMER_CORE": "1" }), "BESSEMER_CORES"),
             ("/ProcessingResources/ClusterConfig", json!({ "InstanceCount": 1 }), "InstanceType"),
         ];
         for (pointer, value, words) in refused {

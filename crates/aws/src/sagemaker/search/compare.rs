@@ -33,10 +33,12 @@ pub(super) fn is_time(name: &str) -> bool {
 /// Whether a property's values have an order beyond that of texts.
 pub(super) fn is_ordered(name: &str) -> bool {
     let ends = ["InSeconds", "InGB", "InMB", "InMilliseconds", "Count", "Attempts", "Transforms"];
-    let begins = ["HyperParameters.", "Metrics.", "Tags."];
-    is_time(name)
-        || ends.iter().any(|end| name.ends_with(end))
-        || begins.iter().any(|begin| name.starts_with(begin))
+    is_time(name) || is_free(name) || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether users choose what a property holds, which may then be numbers.
+fn is_free(name: &str) -> bool {
+    ["HyperParameters.", "Metrics.", "Tags."].iter().any(|begin| name.starts_with(begin))
 }
 
 /// How the `found` value of property `name` compares with the text of a filter; none if it can't.
@@ -48,7 +50,8 @@ pub(super) fn compare(name: &str, found: &Value, wanted: &str) -> Option<Orderin
         Value::Number(found) => found.as_f64()?.partial_cmp(&wanted.parse().ok()?),
         Value::Bool(found) => Some(found.cmp(&wanted.parse().ok()?)),
         Value::String(found) => {
-            Some(as_numbers(found, wanted).unwrap_or(found.as_str().cmp(wanted)))
+            let numbers = if is_free(name) { as_numbers(found, wanted) } else { None };
+            Some(numbers.unwrap_or_else(|| found.as_str().cmp(wanted)))
         }
         _ => None,
     }
@@ -94,5 +97,6 @@ mod tests {
         assert_eq!(with("HyperParameters.rate", json!("0.25"), "0.5"), Some(Ordering::Less));
         assert_eq!(with("HyperParameters.depth", json!("3.7"), "3"), Some(Ordering::Equal));
         assert_eq!(with("TrainingJobName", json!("b"), "a"), Some(Ordering::Greater));
+        assert_eq!(with("TrainingJobName", json!("01"), "1"), Some(Ordering::Less));
     }
 }

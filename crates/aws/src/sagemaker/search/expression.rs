@@ -2,10 +2,13 @@
 
 use std::cmp::Ordering;
 
+use bessemer_aws_wire::timestamp_seconds;
+use bessemer_store::JobQuery;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    super::{jobs::phase, times::millis},
     compare::{compare, is_ordered, is_time, property},
     record::Resource,
 };
@@ -80,6 +83,32 @@ impl Expression {
             return Err("'CONTAINS' operator usage limit of 1 exceeded.".to_owned());
         }
         filters.iter().try_for_each(|filter| filter.check(resource))
+    }
+
+    /// Leaves out of `query`, which is about training jobs, what can't match.
+    pub(super) fn narrow(&self, query: &mut JobQuery) {
+        if self.operator == Joined::Or {
+            return;
+        }
+        for Filter { name, operator, value } in &self.filters {
+            let Some(value) = value else { continue };
+            let instant = timestamp_seconds(value).map(millis);
+            let is_equal = *operator == Operator::Equals;
+            let is_after =
+                matches!(operator, Operator::GreaterThan | Operator::GreaterThanOrEqualTo);
+            let is_before = matches!(operator, Operator::LessThan | Operator::LessThanOrEqualTo);
+            match name.as_str() {
+                "TrainingJobName" if is_equal || *operator == Operator::Contains => {
+                    query.name_contains = Some(value.clone());
+                }
+                "TrainingJobStatus" if is_equal => query.status = phase(value).or(query.status),
+                "CreationTime" if is_after => query.created_after = instant,
+                "CreationTime" if is_before => query.created_before = instant,
+                "LastModifiedTime" if is_after => query.modified_after = instant,
+                "LastModifiedTime" if is_before => query.modified_before = instant,
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn matches(&self, record: &Value) -> bool {
@@ -234,6 +263,32 @@ mod tests {
         );
         assert!(!matches(json!({ "SubExpressions": [right.clone(), wrong.clone()] })));
         assert!(matches(json!({ "SubExpressions": [right, wrong], "Operator": "Or" })));
+    }
+
+    #[test]
+    fn a_search_reads_no_more_jobs_than_its_conditions_leave() {
+        let narrowed = |operator: &str| {
+            let filters = json!([
+                one("TrainingJobName", "Contains", "churn"),
+                one("TrainingJobStatus", "Equals", "Stopped"),
+                one("CreationTime", "GreaterThan", "1970-01-01T00:00:02"),
+                one("LastModifiedTime", "LessThanOrEqualTo", "1970-01-01T00:00:03"),
+                one("RoleArn", "Equals", "x"),
+            ]);
+            let expression = json!({ "Filters": filters, "Operator": operator });
+            let mut query = JobQuery::default();
+            serde_json::from_value::<Expression>(expression).unwrap().narrow(&mut query);
+            query
+        };
+        let expected = JobQuery {
+            name_contains: Some("churn".to_owned()),
+            status: phase("Stopped"),
+            created_after: Some(2_000),
+            modified_before: Some(3_000),
+            ..JobQuery::default()
+        };
+        assert_eq!(narrowed("And"), expected);
+        assert_eq!(narrowed("Or"), JobQuery::default());
     }
 
     #[test]

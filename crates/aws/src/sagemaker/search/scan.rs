@@ -22,9 +22,11 @@ pub(super) async fn places(
     sort_by: &str,
 ) -> Result<Vec<Place>, Error> {
     let mut places = Vec::new();
-    let mut page = None;
+    let mut query = JobQuery { kind: resource.kind(), limit: BATCH, ..JobQuery::default() };
+    if let (Resource::TrainingJob, Some(expression)) = (resource, expression) {
+        expression.narrow(&mut query);
+    }
     loop {
-        let query = JobQuery { kind: resource.kind(), limit: BATCH, page, ..JobQuery::default() };
         let found = platform.jobs.list(&query).await?;
         let mut documents = documents(platform, &found.jobs).await?;
         for job in found.jobs {
@@ -37,8 +39,8 @@ pub(super) async fn places(
                 places.push(Place { key: key.unwrap_or_default(), job: number });
             }
         }
-        page = found.next;
-        if page.is_none() {
+        query.page = found.next;
+        if query.page.is_none() {
             return Ok(places);
         }
     }

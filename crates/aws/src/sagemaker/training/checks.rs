@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    super::jobs::{check_absent, check_unique, check_uri, unsupported},
+    super::jobs::{SETTINGS, check_absent, check_settings, check_unique, check_uri, unsupported},
     create::{CreateTrainingJob, DEFAULT_RUNTIME},
 };
 
@@ -52,6 +52,9 @@ pub(super) fn check(input: &Value, job: &CreateTrainingJob) -> Result<(), String
         if let Some(text) = input.pointer(uri).and_then(Value::as_str) {
             check_uri(&uri[1..].replace('/', "."), text)?;
         }
+    }
+    if let Some(environment) = input.get("Environment").and_then(Value::as_object) {
+        check_settings(environment, &SETTINGS)?;
     }
     if input.pointer("/RemoteDebugConfig/EnableRemoteDebug") == Some(&Value::Bool(true)) {
         return Err(unsupported("RemoteDebugConfig.EnableRemoteDebug"));
@@ -198,6 +201,7 @@ mod tests {
             (set("/OutputDataConfig/S3OutputPath", json!("https://x/y")), "s3://"),
             (set("/ResourceConfig/InstanceCount", json!(0)), "InstanceCount"),
             (set("/ResourceConfig/InstanceGroups", json!([])), "InstanceGroups"),
+            (set("/Environment", json!({ "BESSEMER_CORE": "1" })), "BESSEMER_CORES"),
             (set("/MlflowConfig", json!({})), "MlflowConfig"),
             (set("/StoppingCondition", json!({ "MaxRuntimeInSeconds": 2_419_201 })), "2419200"),
             (set("/StoppingCondition", spot), "EnableManagedSpotTraining"),

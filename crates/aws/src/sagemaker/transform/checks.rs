@@ -1,9 +1,10 @@
 //! What a transform job is checked for when it is created, beyond what the API's model says. Each
 //! check has one clear message.
 
-use bessemer_domain::nearest_names;
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::super::jobs;
 
 /// Settings that a job's or a model's `Environment` may hold.
 const SETTINGS: [&str; 13] = [
@@ -117,15 +118,7 @@ fn check_payloads(job: &Checked) -> Result<(), String> {
 
 /// That every `BESSEMER_*` is one of ours: a misspelt one would be left out in silence.
 pub(super) fn check_settings(environment: &serde_json::Map<String, Value>) -> Result<(), String> {
-    let ours = environment.keys().filter(|name| name.starts_with("BESSEMER_"));
-    for name in ours {
-        if !SETTINGS.contains(&name.as_str()) {
-            let near = nearest_names(name, SETTINGS, 3);
-            let known = if near.is_empty() { SETTINGS.join(", ") } else { near.join(", ") };
-            return Err(format!("Environment has no setting {name}; there is {known}"));
-        }
-    }
-    Ok(())
+    jobs::check_settings(environment, &SETTINGS)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod env;
 mod exec;
 mod jobs;
 mod keys;
+mod logs;
 mod notify;
 mod rejects;
 mod replay;
@@ -39,6 +40,7 @@ enum Command {
     Config(config::Config),
     Notify(notify::Notify),
     Jobs(jobs::Jobs),
+    Logs(logs::Logs),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
     Completion(completion::Completion),
@@ -61,6 +63,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Config(command) => command.run(),
         Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
+        Command::Logs(command) => command.run(),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),

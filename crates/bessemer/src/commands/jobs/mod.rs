@@ -1,7 +1,8 @@
 //! `bessemer jobs`: the jobs of a running server.
 
-mod logs;
+mod document;
 mod stats;
+mod submit;
 mod text;
 
 use bessemer_domain::ExitCode;
@@ -15,7 +16,7 @@ use crate::{
     wiring::data::DataOptions,
 };
 
-/// Show, stop and retry the jobs of the server
+/// Submit, show, stop and retry the jobs of the server
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
     #[command(subcommand)]
@@ -26,6 +27,8 @@ pub(super) struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum JobsCommand {
+    /// Submit a job from a YAML or JSON file, or from options
+    Submit(submit::Submit),
     /// List jobs, the latest first
     Ls {
         /// Of this kind: transform, training or processing
@@ -48,8 +51,8 @@ enum JobsCommand {
     Show(Which),
     /// Say why a job is where it is
     Why(Which),
-    /// Show what a job wrote
-    Logs(logs::Logs),
+    /// Show what a job wrote: `bessemer logs`
+    Logs(super::logs::LogsOptions),
     /// Wait for a job's end; the exit code is 10 if it failed, 12 if it was stopped
     Wait(Which),
     /// Stop a job
@@ -99,6 +102,7 @@ impl Jobs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let remote = Remote::open(&self.data)?;
         match self.command {
+            JobsCommand::Submit(submit) => submit.run(&remote),
             JobsCommand::Ls { kind, phase, name, limit, json } => {
                 let input = json!({
                     "kind": kind, "phase": phase, "name_contains": name, "limit": limit,

@@ -272,3 +272,56 @@ def test_retries_are_by_the_rule_that_selects_the_job(tmp_path, booster):
         server.run("jobs", "retry", "once")
         assert server.run("jobs", "wait", "once").code == 0
         assert keys(server, "out/once") == ["out/once/a.csv.out"]
+
+
+# The command line
+
+
+JOB = """
+kind: transform
+name: from-yaml-1
+model_name: model
+transform_input:
+  content_type: text/csv
+  split_type: Line
+  data_source: {s3_data_source: {s3_data_type: S3Prefix, s3_uri: s3://data/short/}}
+TransformOutput: {S3OutputPath: s3://data/out/yaml, AssembleWith: Line}
+transform_resources: {instance_type: ml.m5.large, instance_count: 1}
+tags: {team: search}
+"""
+
+
+def test_jobs_are_submitted_from_files_and_options(tmp_path, booster):
+    file = tmp_path / "job.yaml"
+    file.write_text(JOB)
+    quota = '[[quotas]]\ntag = "team=none"\nin_progress = 0\nlabel = "nobody"\n'
+    with configured(tmp_path / "data", quota, booster) as server:
+        submitted = server.run("jobs", "submit", file, "--wait").stdout
+        assert submitted.startswith("from-yaml-1\narn:aws:sagemaker:") and "succeeded" in submitted
+        client = server.client("sagemaker")
+        described = client.describe_transform_job(TransformJobName="from-yaml-1")
+        assert described["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://data/short/"
+        assert keys(server, "out/yaml") == ["out/yaml/a.csv.out"]
+        listed = client.list_tags(ResourceArn=described["TransformJobArn"])["Tags"]
+        assert listed == [{"Key": "team", "Value": "search"}]
+        # Options go before the file.
+        source = "transform_input.data_source.s3_data_source.s3_uri=s3://data/nothing/"
+        changed = ("--name", "from-yaml-2", "--set", source, "--tag", "team=ads", "--env", "A=b", "--wait")
+        server.run("jobs", "submit", file, *changed, expect=10)
+        described = client.describe_transform_job(TransformJobName="from-yaml-2")
+        assert described["Environment"] == {"A": "b"} and "No S3 objects" in described["FailureReason"]
+        assert client.list_tags(ResourceArn=described["TransformJobArn"])["Tags"] == [{"Key": "team", "Value": "ads"}]
+        # All that Create checks holds.
+        refused = server.run("jobs", "submit", file, expect=cli.CONFIGURATION).stderr
+        assert "ResourceInUse" in refused
+        refused = server.run("jobs", "submit", file, "--name", "x", "--tag", "team=none", expect=cli.CONFIGURATION).stderr
+        assert "ResourceLimitExceeded" in refused and "'nobody' is 0 Instances" in refused
+        file.write_text(JOB.replace("split_type", "splt_type"))
+        refused = server.run("jobs", "submit", file, expect=cli.USAGE).stderr
+        assert "`transform_input.splt_type` is not a member of this call" in refused
+        assert "did you mean `SplitType`?" in refused
+        figures = server.run("jobs", "stats", "--tag", "team", "--trend").stdout
+        assert "search" in figures and "100 % succeeded" in figures and "1 (1 invalid) failed" in figures
+        row = next(row for row in server.run("jobs", "stats", "--json").events if row["group"] == "from-yaml")
+        assert (row["jobs"], row["classes"], row["before"]["jobs"]) == (2, {"invalid": 1}, 0)
+        assert [day["jobs"] for day in row["days"]] in ([2], [1, 1])

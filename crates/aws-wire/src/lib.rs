@@ -22,7 +22,7 @@ pub mod sigv4;
 mod timestamp;
 
 pub use error::{Fault, ServiceError};
-pub use model::{ModelError, Operation, Service, service, services};
+pub use model::{ModelError, Operation, Service, UnknownMember, service, services};
 pub use protocol::{Call, OutputError, Protocol, error_response};
 pub use request::Request;
 pub use timestamp::timestamp_seconds;

@@ -36,14 +36,30 @@ impl Remote {
 
     /// Calls `operation` of Bessemer's own.
     pub(crate) fn call(&self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        let address = format!("{}/_bessemer/{operation}", self.access.endpoint);
+        let request = http::Request::post(address).header("content-type", "application/json");
+        self.ask(request, input, "bessemer")
+    }
+
+    /// Calls `operation` of SageMaker.
+    pub(crate) fn sagemaker(&self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        let request = http::Request::post(format!("{}/", self.access.endpoint))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("SageMaker.{operation}"));
+        self.ask(request, input, "sagemaker")
+    }
+
+    fn ask(
+        &self,
+        request: http::request::Builder,
+        input: &Value,
+        service: &str,
+    ) -> Result<Value, Failure> {
         let now = UNIX_EPOCH + Duration::from_millis(SystemClock.now_millis());
-        let mut request =
-            http::Request::post(format!("{}/_bessemer/{operation}", self.access.endpoint))
-                .header("content-type", "application/json")
-                .body(input.to_string().into_bytes())
-                .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+        let request = request.body(input.to_string().into_bytes());
+        let mut request = request.map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let key = &self.access.key;
-        if !sign(&mut request, &key.id, &key.secret, (REGION, "bessemer"), now) {
+        if !sign(&mut request, &key.id, &key.secret, (REGION, service), now) {
             let error = anyhow::anyhow!("sign a request to `{}`", self.access.endpoint);
             return Err(Failure::new(ExitCode::Configuration, error));
         }
@@ -70,7 +86,13 @@ impl Remote {
             500.. => ExitCode::Unreachable,
             _ => ExitCode::Configuration,
         };
-        let message = answer["message"].as_str().unwrap_or("the server gave no reason").to_owned();
-        Err(Failure::new(code, anyhow::anyhow!("{message}")))
+        let message = answer["message"].as_str().or_else(|| answer["Message"].as_str());
+        let message = message.unwrap_or("the server gave no reason");
+        // AWS's services name the error, which is worth knowing beside its words.
+        let error = match answer["__type"].as_str().and_then(|kind| kind.rsplit('#').next()) {
+            Some(kind) => anyhow::anyhow!("{kind}: {message}"),
+            None => anyhow::anyhow!("{message}"),
+        };
+        Err(Failure::new(code, error))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     resources::Resources,
     runner::Runners,
     shared::Shared,
-    stats::{self, Figures, StatsQuery},
+    stats::{self, Figures, StatsQuery, Trend},
     timer::{SystemTimer, Timer},
 };
 
@@ -177,6 +177,15 @@ impl Jobs {
         let jobs = self.shared.store.jobs();
         let ended = jobs.ended(query.kind, query.since, query.group.tag()).await?;
         Ok(stats::figures(&ended, &query.group))
+    }
+
+    /// The same over time: with the time before that was as long, and by day.
+    pub async fn trends(&self, query: &StatsQuery) -> Result<Vec<Trend>, JobsError> {
+        let jobs = self.shared.store.jobs();
+        let length = self.shared.now().saturating_sub(query.since);
+        let begin = query.since.saturating_sub(length);
+        let ended = jobs.ended(query.kind, begin, query.group.tag()).await?;
+        Ok(stats::trends(ended, &query.group, query.since))
     }
 
     /// Starts no more attempts, waits up to `grace_millis` for those that run, and drops the rest,

@@ -32,5 +32,5 @@ pub use policies::Policies;
 pub use process::{end_process, identify_process, is_running, wait_for_exit};
 pub use resources::Resources;
 pub use runner::{Attempt, Runner, Runners};
-pub use stats::{Figures, GroupBy, Spread, StatsQuery};
+pub use stats::{Figures, GroupBy, Spread, StatsQuery, Trend};
 pub use timer::{SystemTimer, Timer};

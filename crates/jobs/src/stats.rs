@@ -129,6 +129,37 @@ pub(crate) fn figures(jobs: &[EndedJob], group: &GroupBy) -> Vec<(String, Figure
     groups.into_iter().map(|(group, jobs)| (group, Figures::of(&jobs))).collect()
 }
 
+/// A group over time: its figures, those of the time before that was as long, and those of each day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trend {
+    /// The group.
+    pub group: String,
+    /// Since the instant that was asked for.
+    pub now: Figures,
+    /// In as long a time before it.
+    pub before: Figures,
+    /// By the days that it has had jobs on, in order.
+    pub days: Vec<(String, Figures)>,
+}
+
+/// The groups over time, in the order of their names. Jobs that ended before `since` are of the
+/// time before; groups that have no others are left out.
+pub(crate) fn trends(jobs: Vec<EndedJob>, group: &GroupBy, since: u64) -> Vec<Trend> {
+    let (now, before): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.ended_at >= since);
+    let mut before: BTreeMap<String, Figures> = figures(&before, group).into_iter().collect();
+    let mut groups: BTreeMap<String, Vec<EndedJob>> = BTreeMap::new();
+    for job in now {
+        groups.entry(group.group_of(&job)).or_default().push(job);
+    }
+    let trend = |(group, jobs): (String, Vec<EndedJob>)| Trend {
+        now: Figures::of(&jobs.iter().collect::<Vec<_>>()),
+        before: before.remove(&group).unwrap_or_default(),
+        days: figures(&jobs, &GroupBy::Day),
+        group,
+    };
+    groups.into_iter().map(trend).collect()
+}
+
 /// A name without the numbers at its end.
 fn base_name(name: &str) -> &str {
     let mut base = name;
@@ -199,5 +230,14 @@ mod tests {
         assert_eq!(figures.classes, BTreeMap::from([(FailureClass::Algorithm, 1)]));
         assert_eq!(figures.queued_millis, Spread { median: 500, ninety: 500, max: 500 });
         assert_eq!(figures.run_millis, Spread { median: 5, ninety: 90, max: 90 });
+        let earlier = EndedJob { name: "b-1".into(), ended_at: 5, ..jobs[0].clone() };
+        let late = EndedJob { ended_at: 2 * DAY_MILLIS, ..jobs[0].clone() };
+        jobs.extend([earlier, EndedJob { ended_at: 7, ..late.clone() }, late]);
+        let trends = trends(jobs, &GroupBy::Name, 1_000);
+        assert_eq!(trends.len(), 1, "b has no jobs since");
+        let Trend { group, now, before, days } = &trends[0];
+        assert_eq!((group.as_str(), now.jobs, before.jobs), ("a", 11, 1));
+        let days: Vec<_> = days.iter().map(|(day, of)| (day.as_str(), of.jobs)).collect();
+        assert_eq!(days, [("1970-01-01", 10), ("1970-01-03", 1)]);
     }
 }

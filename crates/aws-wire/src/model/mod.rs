@@ -5,6 +5,7 @@
 
 mod coerce;
 mod load;
+mod names;
 mod pattern;
 mod service;
 mod shape;
@@ -12,6 +13,7 @@ mod validate;
 
 pub(crate) use coerce::coerce;
 pub use load::ModelError;
+pub use names::UnknownMember;
 pub use service::{Operation, Service, service, services};
 pub(crate) use service::{Route, Segment};
 pub(crate) use shape::{Kind, Location, Member, Shape};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bessemer_aws_wire::ServiceError;
 use bessemer_domain::{JobKind, Phase};
-use bessemer_jobs::{Figures, GroupBy, StatsQuery};
+use bessemer_jobs::{Figures, GroupBy, StatsQuery, Trend};
 use bessemer_store::{AttemptRecord, HistoryEntry, Job, JobQuery, JobSort};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -135,8 +135,8 @@ pub(super) async fn statistics(
         (None, false) => GroupBy::Name,
     };
     let query = StatsQuery { kind: parse(input.kind.as_deref())?, since: input.since, group };
-    let rows = platform.jobs.stats(&query).await.map_err(|error| failed(&error))?;
-    let rows: Vec<Value> = rows.iter().map(|(group, row)| figures(group, row)).collect();
+    let rows = platform.jobs.trends(&query).await.map_err(|error| failed(&error))?;
+    let rows: Vec<Value> = rows.iter().map(trend).collect();
     Ok(json!({ "groups": rows }))
 }
 
@@ -182,6 +182,13 @@ fn entry(entry: &HistoryEntry) -> Value {
         "attempt": entry.number,
         "message": entry.message,
     })
+}
+
+fn trend(trend: &Trend) -> Value {
+    let mut row = figures(&trend.group, &trend.now);
+    row["before"] = figures(&trend.group, &trend.before);
+    row["days"] = trend.days.iter().map(|(day, of)| figures(day, of)).collect();
+    row
 }
 
 fn figures(group: &str, figures: &Figures) -> Value {

@@ -1,6 +1,8 @@
 //! `bessemer jobs`: the jobs of a running server.
 
+mod document;
 mod stats;
+mod submit;
 mod text;
 
 use bessemer_domain::ExitCode;
@@ -14,7 +16,7 @@ use crate::{
     wiring::data::DataOptions,
 };
 
-/// Show, stop and retry the jobs of the server
+/// Submit, show, stop and retry the jobs of the server
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
     #[command(subcommand)]
@@ -25,6 +27,8 @@ pub(super) struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum JobsCommand {
+    /// Submit a job from a YAML or JSON file, or from options
+    Submit(submit::Submit),
     /// List jobs, the latest first
     Ls {
         /// Of this kind: transform, training or processing
@@ -98,6 +102,7 @@ impl Jobs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let remote = Remote::open(&self.data)?;
         match self.command {
+            JobsCommand::Submit(submit) => submit.run(&remote),
             JobsCommand::Ls { kind, phase, name, limit, json } => {
                 let input = json!({
                     "kind": kind, "phase": phase, "name_contains": name, "limit": limit,

@@ -24,6 +24,9 @@ pub(super) struct Stats {
     /// Group by day
     #[arg(long, conflicts_with = "tag")]
     by_day: bool,
+    /// Show each group's days too
+    #[arg(long, conflicts_with = "by_day")]
+    trend: bool,
     /// One JSON object a group
     #[arg(long)]
     json: bool,
@@ -41,26 +44,56 @@ impl Stats {
         for group in answer["groups"].as_array().into_iter().flatten() {
             if self.json {
                 event(group);
-            } else {
-                print(&line(group));
+                continue;
+            }
+            print(&format!("{}{}\n", line(group, 0), change(group, self.days)));
+            for day in group["days"].as_array().into_iter().flatten().filter(|_| self.trend) {
+                print(&format!("{}\n", line(day, 2)));
             }
         }
         Ok(ExitCode::Ok)
     }
 }
 
-fn line(group: &Value) -> String {
+/// A group's figures; `indent` tells days from groups.
+fn line(group: &Value, indent: usize) -> String {
     let seconds = |name: &str| group[name].as_u64().unwrap_or_default() as f64 / 1000.0;
+    let name = group["group"].as_str().filter(|name| !name.is_empty()).unwrap_or("(none)");
+    let classes = group["classes"].as_object().into_iter().flatten();
+    let classes: Vec<String> = classes.map(|(class, count)| format!("{count} {class}")).collect();
+    let mut failed = group["failed"].to_string();
+    if !classes.is_empty() {
+        failed.push_str(&format!(" ({})", classes.join(", ")));
+    }
     format!(
-        "{:30} {:5} jobs, {} succeeded, {} failed, {} stopped, {} retries; queued {:.1} s, ran {:.1} s (90 % {:.1} s)\n",
-        group["group"].as_str().unwrap_or_default(),
+        "{:indent$}{:width$} {:5} jobs, {} succeeded, {failed} failed, {} stopped, {} retries; queued {:.1} s, ran {:.1} s (90 % {:.1} s)",
+        "",
+        name,
         group["jobs"],
-        group["succeeded"],
-        group["failed"],
+        rate(group),
         group["stopped"],
         group["retries"],
         seconds("queued_median_millis"),
         seconds("run_median_millis"),
         seconds("run_ninety_millis"),
+        width = 30 - indent,
     )
+}
+
+fn rate(group: &Value) -> String {
+    match group["success_rate"].as_f64() {
+        Some(rate) => format!("{:.0} %", rate * 100.0),
+        None => "-".to_owned(),
+    }
+}
+
+/// How it was in the time before.
+fn change(group: &Value, days: u64) -> String {
+    let before = &group["before"];
+    if before["jobs"] == 0 || before["jobs"].is_null() {
+        return String::new();
+    }
+    let ran = before["run_median_millis"].as_u64().unwrap_or_default() as f64 / 1000.0;
+    let (jobs, rate) = (&before["jobs"], rate(before));
+    format!("; the {days} days before: {jobs} jobs, {rate} succeeded, ran {ran:.1} s")
 }

@@ -411,10 +411,9 @@ def test_create_refuses_what_is_not_supported(server, model):
 
     given = request("refused", model, "x/")["TransformInput"]
     source = {"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://data/x"}}
-    assert "AugmentedManifestFile is not supported" in refused(TransformInput=given | {"DataSource": source})
-    assert "SplitType RecordIO is not supported" in refused(TransformInput=given | {"SplitType": "RecordIO"})
+    assert "AugmentedManifestFile is not a compatible S3DataType" in refused(TransformInput=given | {"DataSource": source})
     assert "DataCaptureConfig" in refused(DataCaptureConfig={"DestinationS3Uri": "s3://data/c"})
-    assert "must not exceed 100 MB" in refused(MaxPayloadInMB=60, MaxConcurrentTransforms=2)
+    assert "cannot exceed 100 MB" in refused(MaxPayloadInMB=60, MaxConcurrentTransforms=2)
     assert "BESSEMER_MAX_REJECTS" in refused(Environment={"BESSEMER_MAX_REJECT": "1"})
     assert "Could not find model" in refused(ModelName="nothing")
     code, message, _ = refusal(client.describe_transform_job, TransformJobName="refused")

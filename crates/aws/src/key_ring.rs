@@ -39,6 +39,9 @@ pub struct AccessKeyEntry {
     /// Whether it may only read.
     #[serde(default)]
     pub read_only: bool,
+    /// The job that it was made for, and ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,22 +93,17 @@ impl KeyRing {
 
     /// Makes a key.
     pub fn create(&self, read_only: bool, now: u64) -> Result<AccessKeyEntry, KeyRingError> {
-        const ID: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let key = AccessKeyEntry {
-            id: format!("AKIA{}", random(ID, 16)),
-            secret: random(SECRET, 40),
-            created_at: now,
-            read_only,
-        };
-        let mut keys = self.list()?;
-        keys.push(key.clone());
-        self.write(keys)?;
-        Ok(key)
+        self.add(read_only, None, now)
+    }
+
+    /// Makes a key for a job.
+    pub fn create_for_job(&self, job: &str, now: u64) -> Result<AccessKeyEntry, KeyRingError> {
+        self.add(false, Some(job.to_owned()), now)
     }
 
     /// Deletes a key.
     pub fn delete(&self, id: &str) -> Result<(), KeyRingError> {
+        let _lock = self.lock()?;
         let mut keys = self.list()?;
         let before = keys.len();
         keys.retain(|key| key.id != id);
@@ -113,6 +111,40 @@ impl KeyRing {
             return Err(KeyRingError::Unknown(id.to_owned()));
         }
         self.write(keys)
+    }
+
+    fn add(
+        &self,
+        read_only: bool,
+        job: Option<String>,
+        now: u64,
+    ) -> Result<AccessKeyEntry, KeyRingError> {
+        const ID: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let key = AccessKeyEntry {
+            id: format!("AKIA{}", random(ID, 16)),
+            secret: random(SECRET, 40),
+            created_at: now,
+            read_only,
+            job,
+        };
+        let _lock = self.lock()?;
+        let mut keys = self.list()?;
+        keys.push(key.clone());
+        self.write(keys)?;
+        Ok(key)
+    }
+
+    /// Keeps other changes away until the file is dropped, those of other processes too.
+    fn lock(&self) -> Result<fs::File, KeyRingError> {
+        let path = self.path.with_extension("lock");
+        let lock = || {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            let file = fs::File::options().create(true).truncate(false).write(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|error| self.failed("write", error))
     }
 
     fn with_keys<T>(&self, look: impl FnOnce(&[AccessKeyEntry]) -> T) -> Result<T, KeyRingError> {
@@ -202,6 +234,17 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn no_key_is_lost_when_many_are_made_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| KeyRing::of(folder.path()).create_for_job("job", 1).unwrap());
+            }
+        });
+        assert_eq!(KeyRing::of(folder.path()).list().unwrap().len(), 8);
+    }
 
     #[test]
     fn keys_are_kept_for_their_owner_alone_and_seen_by_others_at_once() {

@@ -2,7 +2,9 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use bessemer_domain::{FailureClass, JobEvent, JobId, JobState, Outcome, ProcessId, Token};
+use bessemer_domain::{
+    FailureClass, JobEvent, JobId, JobKind, JobState, Outcome, ProcessId, Token,
+};
 use bessemer_store::{Job, StoreError};
 use futures::FutureExt;
 
@@ -70,7 +72,7 @@ async fn adopt(shared: &Arc<Shared>, job: &Job) -> Result<(Job, Option<ProcessId
 
 /// Has the runner run the attempt, and records how it ended.
 async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: Job, start: Start) {
-    let token = job.lifecycle.token;
+    let (kind, number, token) = (job.kind, job.lifecycle.number, job.lifecycle.token);
     let process = match &start {
         Start::Fresh => None,
         Start::Left(left) => left.clone(),
@@ -87,6 +89,7 @@ async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: 
         if let Some(process) = process {
             end(&process).await;
         }
+        forget(shared, kind, entry.job, number).await;
         return;
     };
     {
@@ -98,6 +101,13 @@ async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: 
     }
     if let Err(error) = shared.apply_surely(entry.job, JobEvent::Ended { token, outcome }).await {
         tracing::warn!(job = %entry.job, %token, %error, "an attempt's outcome is not taken");
+    }
+    forget(shared, kind, entry.job, number).await;
+}
+
+async fn forget(shared: &Shared, kind: JobKind, job: JobId, number: u32) {
+    if let Some(runner) = shared.runners.of(kind) {
+        runner.forget(job, number).await;
     }
 }
 

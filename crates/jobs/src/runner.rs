@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bessemer_domain::{FailureClass, JobKind, Outcome, ProcessId, Token};
+use bessemer_domain::{FailureClass, JobId, JobKind, Outcome, ProcessId, Token};
 use bessemer_store::Job;
 use futures::future::BoxFuture;
 
@@ -58,6 +58,12 @@ pub trait Runner: Send + Sync + 'static {
             Outcome::failed(FailureClass::Infrastructure, message)
         }
     }
+
+    /// Clears away what attempt `number` at `job` left: its outcome is on disk, or it was given up.
+    /// Not called if the server ends before; what is left then is for the next one to find.
+    fn forget(&self, _job: JobId, _number: u32) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// [`Runner`] with its futures boxed.
@@ -70,6 +76,8 @@ pub(crate) trait BoxedRunner: Send + Sync {
         left: Option<ProcessId>,
         control: Control,
     ) -> BoxFuture<'_, Outcome>;
+
+    fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()>;
 }
 
 impl<R: Runner> BoxedRunner for R {
@@ -84,6 +92,10 @@ impl<R: Runner> BoxedRunner for R {
         control: Control,
     ) -> BoxFuture<'_, Outcome> {
         Box::pin(Runner::resume(self, attempt, left, control))
+    }
+
+    fn forget(&self, job: JobId, number: u32) -> BoxFuture<'_, ()> {
+        Box::pin(Runner::forget(self, job, number))
     }
 }
 

@@ -15,6 +15,7 @@ mod input;
 mod lane;
 pub mod model;
 mod output;
+pub mod payload;
 pub mod records;
 mod reorder;
 mod replay;

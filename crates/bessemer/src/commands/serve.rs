@@ -1,14 +1,14 @@
 //! `bessemer serve`: the server in the foreground.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
 };
 
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
-use bessemer_compute::logs::LogFolder;
+use bessemer_compute::{Environments, Images, Launcher, logs::LogFolder};
 use bessemer_domain::{Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Runners};
 use bessemer_objects::buckets::BucketDir;
@@ -22,8 +22,14 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    runners::transform::TransformRunner,
-    wiring::data::{DataOptions, write_address},
+    runners::{
+        container::Site, processing::ProcessingRunner, training::TrainingRunner,
+        transform::TransformRunner,
+    },
+    wiring::{
+        data::{DataOptions, write_address},
+        model::cache_dir,
+    },
 };
 
 /// Run the server: S3 and `SageMaker` on one port, for clients of AWS
@@ -81,12 +87,12 @@ impl Serve {
             let text = anyhow::anyhow!("listen at `{}`: {error}", self.listen);
             Failure::new(ExitCode::Configuration, text).with_hint("choose another by `--listen`")
         })?;
-        let platform = platform(&directory, store, keys)
+        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
+        let address = listener.local_addr().map_err(internal)?;
+        let platform = platform(&directory, store, keys, address)
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
-        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
-        let address = listener.local_addr().map_err(internal)?;
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
         Server::new(platform, ServerOptions::default()).run(listener, shutdown).await;
@@ -96,16 +102,47 @@ impl Serve {
 }
 
 /// Puts the managers together.
-async fn platform(directory: &Path, store: Store, keys: Arc<KeyRing>) -> anyhow::Result<Platform> {
+async fn platform(
+    directory: &Path,
+    store: Store,
+    keys: Arc<KeyRing>,
+    address: SocketAddr,
+) -> anyhow::Result<Platform> {
     let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
     std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
-    let runner = TransformRunner { runs, buckets: Arc::clone(&buckets), logs: logs.clone() };
-    let runners = Runners::new().with(JobKind::Transform, runner);
+    let site = Arc::new(Site {
+        runs,
+        buckets: Arc::clone(&buckets),
+        logs: logs.clone(),
+        keys: Arc::clone(&keys),
+        launcher: Launcher::default(),
+        environments: Environments::new(cache_dir().join("environments"), None),
+        images: Images::default(),
+        endpoint: format!("http://{}", from_here(address)),
+    });
+    let leased = store.jobs().leased().await?.into_iter().map(|job| job.id);
+    let waiting = store.jobs().waiting().await?.into_iter().map(|job| job.id);
+    site.sweep(&leased.chain(waiting).collect());
+    let transform = TransformRunner::new(Arc::clone(&site));
+    let runners = Runners::new()
+        .with(JobKind::Transform, transform)
+        .with(JobKind::Training, TrainingRunner::new(Arc::clone(&site)))
+        .with(JobKind::Processing, ProcessingRunner::new(site));
     let options = JobsOptions::new(store.clone(), runners, rand::random());
     let jobs = Jobs::start(options).await?;
     Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
+}
+
+/// The address as it is reached from this machine.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Makes the first access key and says how to use it.

@@ -60,6 +60,10 @@ pub(crate) struct ModelOptions {
     #[arg(skip)]
     #[serde(default)]
     pub(crate) native_only: bool,
+    /// Whose container's steps stand in for functions that a SageMaker handler leaves out
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) framework: Option<String>,
     /// XGBoost and LightGBM: margins in place of probabilities and values
     #[arg(long)]
     pub(crate) raw_score: bool,

@@ -1,7 +1,7 @@
 //! Puts commands, models and the engine together.
 
 pub(crate) mod data;
-mod model;
+pub(crate) mod model;
 pub(crate) mod signals;
 
-pub(crate) use model::{LoadedModel, load_model};
+pub(crate) use model::{LoadedModel, load_model, load_payload_model};

@@ -11,12 +11,12 @@ use std::{
 use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
-    http::{self, HttpModel, HttpOptions, Target},
+    http::{self, HttpModel, HttpOptions, HttpPayloads, OpenError, Target},
     onnx::{OnnxModel, OnnxOptions, open_model},
-    python::{HandlerOptions, PythonModel},
+    python::{HandlerOptions, PythonError, PythonModel, PythonPayloads},
     trees::{TreeModel, TreeOptions},
 };
-use bessemer_transform::model::Model;
+use bessemer_transform::{model::Model, payload::PayloadModel};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -149,6 +149,18 @@ fn open_handler(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<Arc<dyn Model>, Failure> {
+    let handler = handler_options(script, model_dir, options, engine)?;
+    PythonModel::open(&handler)
+        .map(|model| Arc::new(model) as Arc<dyn Model>)
+        .map_err(handler_failed)
+}
+
+fn handler_options(
+    script: &Path,
+    model_dir: Option<PathBuf>,
+    options: &ModelOptions,
+    engine: &EngineOptions,
+) -> Result<HandlerOptions, Failure> {
     let mut handler = HandlerOptions::new(script, cache_dir());
     handler.model_dir = options.model_dir.clone().or(model_dir);
     handler.python.clone_from(&options.python);
@@ -158,13 +170,13 @@ fn open_handler(
     handler.timeout = engine.timeout()?;
     handler.content_type.clone_from(&options.content_type);
     handler.accept.clone_from(&options.accept);
-    match PythonModel::open(&handler) {
-        Ok(model) => Ok(Arc::new(model)),
-        Err(error) => {
-            let hint = error.hint();
-            Err(Failure { hint, ..Failure::configuration(error) })
-        }
-    }
+    handler.framework.clone_from(&options.framework);
+    Ok(handler)
+}
+
+fn handler_failed(error: PythonError) -> Failure {
+    let hint = error.hint();
+    Failure { hint, ..Failure::configuration(error) }
 }
 
 fn open_server(
@@ -172,11 +184,20 @@ fn open_server(
     options: &ModelOptions,
     engine: &EngineOptions,
 ) -> Result<Arc<dyn Model>, Failure> {
-    let mut server = HttpOptions::new(target);
+    let mut server = server_options(target, options, engine)?;
     if let Some(text) = &options.content_type {
         server.content_type =
             text.parse().map_err(|error| Failure::usage(format!("`--content-type`: {error}")))?;
     }
+    Ok(Arc::new(HttpModel::open(&server).map_err(server_failed)?))
+}
+
+fn server_options(
+    target: Target,
+    options: &ModelOptions,
+    engine: &EngineOptions,
+) -> Result<HttpOptions, Failure> {
+    let mut server = HttpOptions::new(target);
     server.accept.clone_from(&options.accept);
     server.batch_strategy = options.batch_strategy.map(|strategy| match strategy {
         BatchStrategy::Multi => http::BatchStrategy::Multi,
@@ -188,15 +209,36 @@ fn open_server(
     server.copies = engine.copies;
     server.max_payload = engine.max_payload()?;
     server.max_concurrent = engine.max_concurrent;
-    let model = HttpModel::open(&server).map_err(|error| {
-        let code = error.exit_code();
-        Failure::new(code, error)
-    })?;
-    Ok(Arc::new(model))
+    Ok(server)
+}
+
+fn server_failed(error: OpenError) -> Failure {
+    let code = error.exit_code();
+    Failure::new(code, error)
+}
+
+/// The handler or server that the options name, for whole payloads. `None`: a model that takes none.
+pub(crate) fn load_payload_model(
+    options: &ModelOptions,
+    engine: &EngineOptions,
+) -> Result<Option<Arc<dyn PayloadModel>>, Failure> {
+    if let Some(script) = &options.handler {
+        let handler = handler_options(script, None, options, engine)?;
+        let model = PythonPayloads::open(&handler).map_err(handler_failed)?;
+        return Ok(model.map(|model| Arc::new(model) as Arc<dyn PayloadModel>));
+    }
+    if let Some(command) = &options.serve {
+        let target = Target::Serve { command: command.clone() };
+        let server = server_options(target, options, engine)?;
+        let model =
+            HttpPayloads::open(&server, options.content_type.as_deref()).map_err(server_failed)?;
+        return Ok(Some(Arc::new(model)));
+    }
+    Ok(None)
 }
 
 /// Where environments and runtimes are kept.
-fn cache_dir() -> PathBuf {
+pub(crate) fn cache_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(cache) = variable("BESSEMER_CACHE") {
         return cache.into();

@@ -20,7 +20,9 @@ pub(super) fn build(
         fs::write(&list, spec.requirements.join("\n") + "\n").map_err(failed(&list))?;
         let mut install = uv_command(uv, home);
         // Compiled now, since nobody can write there later.
-        install.args(["pip", "install", "--quiet", "--compile-bytecode", "--python"]);
+        install.args(["pip", "install", "--quiet", "--compile-bytecode"]);
+        // Wheels alone: to build anything else, its own code would run here, outside of sandboxes.
+        install.args(["--only-binary", ":all:", "--python"]);
         install.arg(target.join("bin/python")).arg("--requirement").arg(&list);
         run(&mut install, "install the requirements")?;
     }
@@ -34,6 +36,9 @@ fn uv_command(uv: &Path, home: &Path) -> Command {
         if env::var_os(name).is_none() {
             command.env(name, home.join(folder));
         }
+    }
+    if env::var_os("UV_TORCH_BACKEND").is_none() {
+        command.env("UV_TORCH_BACKEND", "cpu");
     }
     command
 }

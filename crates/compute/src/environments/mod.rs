@@ -2,7 +2,10 @@
 //! sandboxes.
 
 mod build;
+mod requirements;
 mod uv;
+
+pub use requirements::{UnplainRequirement, plain_requirements};
 
 use std::{
     fs::{self, File},
@@ -84,6 +87,12 @@ impl Environments {
     /// with; if `None`, the one on the path, or one that is fetched once.
     pub fn new(folder: impl Into<PathBuf>, uv: Option<PathBuf>) -> Self {
         Self { folder: folder.into(), uv }
+    }
+
+    /// The environment with what `spec` says, if it is built.
+    #[must_use]
+    pub fn find(&self, spec: &EnvSpec) -> Option<Environment> {
+        Environment::at(&self.folder.join(spec.name()))
     }
 
     /// The environment with what `spec` says, built if it isn't there. Whoever wants the same

@@ -6,4 +6,4 @@ mod start;
 
 pub use child::{Attached, Child, ProcessId};
 pub(crate) use notes::{EndNote, ProcessNote};
-pub use start::{LaunchOptions, Launcher};
+pub use start::{LaunchOptions, Launcher, Prepared};

@@ -46,6 +46,16 @@ pub struct Launcher {
     options: LaunchOptions,
 }
 
+/// A sandbox whose command waits to be let go. If it never is, it never runs.
+#[derive(Debug)]
+pub struct Prepared {
+    id: ProcessId,
+    control: PathBuf,
+    channel: Option<Channel>,
+    /// Ours to reap.
+    supervisor: Option<std::process::Child>,
+}
+
 impl Launcher {
     /// A launcher with these options.
     #[must_use]
@@ -57,6 +67,12 @@ impl Launcher {
     ///
     /// If the server dies in the middle, either the command never runs, or `spec.control` tells of it.
     pub fn start(&self, spec: &ProcessSpec) -> Result<Child, LaunchError> {
+        self.prepare(spec)?.go()
+    }
+
+    /// Starts the supervisor of `spec`'s command, which runs the command when it is told to
+    /// ([`Prepared::go`]) and ends if it never is.
+    pub fn prepare(&self, spec: &ProcessSpec) -> Result<Prepared, LaunchError> {
         check(spec)?;
         let program = &self.options.program;
         let failed = |source| LaunchError::Start { program: program.clone(), source };
@@ -68,18 +84,23 @@ impl Launcher {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut supervisor = command.spawn().map_err(failed)?;
+        let supervisor = command.spawn().map_err(failed)?;
         drop(command); // it holds the other end of the socket
-        match self.hand_over(spec, Channel::new(ours)) {
-            Ok((start_time, layers)) => {
-                let id = ProcessId { pid: supervisor.id(), start_time };
-                Child::new(id, spec.control.clone(), supervisor, layers).map_err(failed)
-            }
-            Err(error) => {
-                let _ = supervisor.wait(); // it ends by itself, or has
-                Err(error)
-            }
+        let control = spec.control.clone();
+        let id = ProcessId { pid: supervisor.id(), start_time: 0 };
+        let channel = Some(Channel::new(ours));
+        let mut prepared = Prepared { id, control, channel, supervisor: Some(supervisor) };
+        let order = Order {
+            spec: spec.clone(),
+            controllers: self.options.controllers.clone(),
+            allow_missing: self.options.allow_missing,
+        };
+        match prepared.say(&order)? {
+            FromSupervisor::Ready { start_time } => prepared.id.start_time = start_time,
+            FromSupervisor::Failed(error) => return Err(LaunchError::Sandbox(error)),
+            FromSupervisor::Started { .. } => return Err(LaunchError::Silent),
         }
+        Ok(prepared)
     }
 
     /// Finds the process of a control folder again, such as after a restart of the server.
@@ -101,28 +122,48 @@ impl Launcher {
         child.wait()?;
         Ok(child.layers().to_vec())
     }
+}
 
-    /// Tells the supervisor what to do, and hears what became of it: its start time and its layers.
-    fn hand_over(
-        &self,
-        spec: &ProcessSpec,
-        mut channel: Channel,
-    ) -> Result<(u64, Vec<LayerState>), LaunchError> {
-        let order = Order {
-            spec: spec.clone(),
-            controllers: self.options.controllers.clone(),
-            allow_missing: self.options.allow_missing,
-        };
-        let mut answer = channel.send(&order).and_then(|()| channel.receive());
-        let mut start_time = 0;
-        if let Ok(Some(FromSupervisor::Ready { start_time: at })) = answer {
-            start_time = at;
-            answer = channel.send(&Go).and_then(|()| channel.receive());
+impl Prepared {
+    /// The process to look for after a restart of the server.
+    #[must_use]
+    pub fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Runs the command. When this returns, it runs.
+    pub fn go(mut self) -> Result<Child, LaunchError> {
+        match self.say(&Go)? {
+            FromSupervisor::Started { layers } => {
+                let failed = |source| LaunchError::File {
+                    task: "watch the process of",
+                    path: self.control.clone(),
+                    source,
+                };
+                let Some(supervisor) = self.supervisor.take() else {
+                    return Err(LaunchError::Silent);
+                };
+                Child::new(self.id, self.control.clone(), supervisor, layers).map_err(failed)
+            }
+            FromSupervisor::Failed(error) => Err(LaunchError::Sandbox(error)),
+            FromSupervisor::Ready { .. } => Err(LaunchError::Silent),
         }
-        match answer {
-            Ok(Some(FromSupervisor::Started { layers })) => Ok((start_time, layers)),
-            Ok(Some(FromSupervisor::Failed(error))) => Err(LaunchError::Sandbox(error)),
-            Ok(Some(FromSupervisor::Ready { .. }) | None) | Err(_) => Err(LaunchError::Silent),
+    }
+
+    /// Tells the supervisor `message`, and hears what became of it.
+    fn say<T: serde::Serialize>(&mut self, message: &T) -> Result<FromSupervisor, LaunchError> {
+        let channel = self.channel.as_mut().ok_or(LaunchError::Silent)?;
+        let answer = channel.send(message).and_then(|()| channel.receive());
+        answer.ok().flatten().ok_or(LaunchError::Silent)
+    }
+}
+
+impl Drop for Prepared {
+    /// Without its word, the supervisor ends by itself.
+    fn drop(&mut self) {
+        self.channel = None;
+        if let Some(mut supervisor) = self.supervisor.take() {
+            let _ = supervisor.wait(); // it ends by itself, or has
         }
     }
 }

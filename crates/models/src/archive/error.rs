@@ -96,7 +96,8 @@ pub enum ArchiveError {
 
 impl ArchiveError {
     /// The same, told of the archive that was unpacked.
-    pub(super) fn of(self, archive: &Path) -> Self {
+    #[must_use]
+    pub fn of(self, archive: &Path) -> Self {
         match self {
             Self::NoModel { held, .. } => Self::NoModel { path: archive.to_owned(), held },
             Self::Several { models, .. } => Self::Several { path: archive.to_owned(), models },

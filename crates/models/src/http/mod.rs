@@ -13,8 +13,10 @@ mod model;
 mod open;
 mod options;
 mod parameters;
+mod payloads;
 mod serve;
 
 pub use model::HttpModel;
 pub use open::OpenError;
 pub use options::{BatchStrategy, ContentType, HttpOptions, ParseOptionError, Target};
+pub use payloads::HttpPayloads;

@@ -24,7 +24,7 @@ use super::{
     body,
     client::{Client, Reply, SendError, shown},
     failure,
-    open::{call_headers, invocations, reach, serve},
+    open::{call_headers, invocations, payload_headers, reach, serve},
     parameters::Settings,
     serve::{Aftermath, Lease, NoCopy, Pool},
 };
@@ -102,6 +102,21 @@ impl HttpModel {
         })
     }
 
+    /// The same for payloads of any kind.
+    pub(super) fn of_payloads(
+        options: &HttpOptions,
+        content_type: Option<&str>,
+    ) -> Result<Self, OpenError> {
+        let mut model = Self::open(options)?;
+        model.headers = payload_headers(content_type, options.accept.as_deref())?;
+        Ok(model)
+    }
+
+    /// What holds for the run.
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Whether a request holds one record or several.
     #[must_use]
     pub fn batch_strategy(&self) -> BatchStrategy {
@@ -123,6 +138,20 @@ impl HttpModel {
             _ if self.gzip_bodies => Ok(body::gzip(&body)),
             _ => Ok(body),
         }
+    }
+
+    /// What the server answers to `body`. `answered`: whether it has answered before.
+    pub(super) fn send(&self, body: &Bytes, answered: bool) -> Result<Reply, CallError> {
+        let reply = match &self.server {
+            Server::Endpoint { invocations } => self
+                .post(invocations, body)
+                .map_err(|error| failure::of_send_error(&error, &shown(invocations)))?,
+            Server::Copies(pool) => self.post_to_copy(pool, body)?,
+        };
+        if reply.status.is_success() {
+            return Ok(reply);
+        }
+        Err(failure::of_status(&reply, answered))
     }
 
     fn post(&self, url: &Url, body: &Bytes) -> Result<Reply, SendError> {
@@ -175,15 +204,7 @@ impl Model for HttpModel {
 
     fn call(&self, records: &Records) -> Result<Answer, CallError> {
         let body = self.body(records)?;
-        let reply = match &self.server {
-            Server::Endpoint { invocations } => self
-                .post(invocations, &body)
-                .map_err(|error| failure::of_send_error(&error, &shown(invocations)))?,
-            Server::Copies(pool) => self.post_to_copy(pool, &body)?,
-        };
-        if !reply.status.is_success() {
-            return Err(failure::of_status(&reply, self.answered.load(Ordering::Relaxed)));
-        }
+        let reply = self.send(&body, self.answered.load(Ordering::Relaxed))?;
         self.answered.store(true, Ordering::Relaxed);
         self.reader.read(&reply, records.len())
     }

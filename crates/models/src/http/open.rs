@@ -32,9 +32,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A model server that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// `--accept` can't stand in a header.
-    #[error("send `{0}` as the Accept header")]
-    Accept(String),
+    /// A content type that can't stand in a header.
+    #[error("send the content type `{0}` in a header")]
+    Header(String),
     /// The log file can't be written.
     #[error("open the log file `{}`", path.display())]
     Log {
@@ -79,7 +79,7 @@ impl OpenError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Accept(_) => ExitCode::Usage,
+            Self::Header(_) => ExitCode::Usage,
             Self::Log { .. } | Self::Start { .. } => ExitCode::Configuration,
             Self::Unreachable { .. } | Self::NotReady { .. } => ExitCode::Unreachable,
             Self::Client(_) => ExitCode::Internal,
@@ -96,14 +96,30 @@ impl From<ClientError> for OpenError {
 /// What every call's header says.
 pub(super) fn call_headers(options: &HttpOptions) -> Result<HeaderMap, OpenError> {
     let accept = options.accept.as_deref().unwrap_or(options.content_type.default_accept());
-    let accept = HeaderValue::from_str(accept).map_err(|_| OpenError::Accept(accept.to_owned()))?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(options.content_type.header()));
-    headers.insert(ACCEPT, accept);
+    headers.insert(ACCEPT, value(accept)?);
     if options.gzip_bodies {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(headers)
+}
+
+/// What the header says of a call with a payload of any kind.
+pub(super) fn payload_headers(
+    content_type: Option<&str>,
+    accept: Option<&str>,
+) -> Result<HeaderMap, OpenError> {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, value(content_type)?);
+    }
+    headers.insert(ACCEPT, value(accept.unwrap_or("*/*"))?);
+    Ok(headers)
+}
+
+fn value(text: &str) -> Result<HeaderValue, OpenError> {
+    HeaderValue::from_str(text).map_err(|_| OpenError::Header(text.to_owned()))
 }
 
 /// Where calls to an endpoint go: a path is taken as it is, `/` and folders get `invocations`.

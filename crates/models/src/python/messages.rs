@@ -10,6 +10,7 @@ pub(super) mod kind {
     pub(crate) const FAILED: u32 = 4;
     pub(crate) const ARROW: u32 = 5;
     pub(crate) const JSON_LINES: u32 = 6;
+    pub(crate) const PAYLOAD: u32 = 7;
 }
 
 /// The first frame that a worker gets.
@@ -21,6 +22,10 @@ pub(super) struct Settings {
     pub(super) accept: String,
     /// Whether a list of dicts is to come as JSON text even where pyarrow is there.
     pub(super) text_records: bool,
+    /// Whether SageMaker's functions get whole payloads, and their answers come back as they are.
+    pub(super) payloads: bool,
+    /// Whose container's steps stand in for absent functions.
+    pub(super) framework: String,
     /// Our process id.
     pub(super) parent: u32,
 }
@@ -59,7 +64,8 @@ pub(super) enum Wire {
 /// What goes with the body of a call.
 #[derive(Debug, Serialize)]
 pub(super) struct Call {
-    pub(super) rows: usize,
+    /// None: the body is a whole payload.
+    pub(super) rows: Option<usize>,
 }
 
 /// The script raised an exception, or can't be used.

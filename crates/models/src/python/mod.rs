@@ -13,6 +13,7 @@ mod messages;
 mod model;
 mod options;
 mod output;
+mod payloads;
 mod pipes;
 mod pool;
 mod worker;
@@ -21,6 +22,7 @@ pub use environment::EnvironmentError;
 pub use error::PythonError;
 pub use model::PythonModel;
 pub use options::{HandlerLog, HandlerOptions};
+pub use payloads::PythonPayloads;
 
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,34 @@ impl PythonModel {
         })
     }
 
+    /// Whether the script has SageMaker's functions.
+    pub(super) fn is_sagemaker(&self) -> bool {
+        matches!(self.ready.takes, Takes::Sagemaker)
+    }
+
+    /// Workers that there may be.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// What the script answers to a whole payload.
+    pub(super) fn answer_payload(&self, payload: &[u8]) -> Result<Vec<u8>, CallError> {
+        let mut worker = self.pool.take().map_err(|error| self.unreachable(error))?;
+        match worker.call(None, payload, self.timeout) {
+            Ok(frame) => {
+                self.pool.give_back(worker);
+                match frame.kind {
+                    kind::PAYLOAD => Ok(frame.body),
+                    _ => Err(self.failed(&frame)),
+                }
+            }
+            Err(trouble) => {
+                self.pool.discard(worker);
+                Err(self.troubled(trouble))
+            }
+        }
+    }
+
     fn failed(&self, frame: &Frame) -> CallError {
         let failure = failure(frame);
         let kind =
@@ -173,14 +201,14 @@ impl Model for PythonModel {
         };
         let frame = match (records, self.ready.wire) {
             (Records::Columns(batch), Wire::Arrow) => match batches::write(batch) {
-                Ok(body) => worker.call(rows, &body, self.timeout),
+                Ok(body) => worker.call(Some(rows), &body, self.timeout),
                 Err(error) => {
                     self.pool.give_back(worker);
                     return Err(unwritable(&error.to_string()));
                 }
             },
             (Records::Lines(lines), Wire::JsonLines | Wire::Csv | Wire::Raw) => {
-                worker.call(rows, &lines.text(), self.timeout)
+                worker.call(Some(rows), &lines.text(), self.timeout)
             }
             _ => {
                 self.pool.give_back(worker);
@@ -248,6 +276,8 @@ fn recipe(options: &HandlerOptions) -> Result<Recipe, PythonError> {
         content_type: or(&options.content_type, "application/jsonlines"),
         accept: or(&options.accept, "application/json"),
         text_records,
+        payloads: options.payloads,
+        framework: options.framework.clone().unwrap_or_default(),
         parent: process::id(),
     };
     let load_timeout = options.load_timeout;

@@ -29,6 +29,11 @@ pub struct HandlerOptions {
     pub content_type: Option<String>,
     /// What SageMaker's functions are asked for. Default: `application/json`, as in SageMaker.
     pub accept: Option<String>,
+    /// Whether SageMaker's functions are given whole payloads ([`super::PythonPayloads`]).
+    pub payloads: bool,
+    /// Whose container's steps stand in for functions that the script leaves out: `scikit-learn`,
+    /// `xgboost`, `pytorch`. Default: those of SageMaker's inference toolkit.
+    pub framework: Option<String>,
     /// Variables of the workers' environment, beside our own.
     pub env: Vec<(String, String)>,
     /// Where goes what the handler prints.
@@ -50,6 +55,8 @@ impl HandlerOptions {
             load_timeout: Duration::from_mins(10),
             content_type: None,
             accept: None,
+            payloads: false,
+            framework: None,
             env: Vec::new(),
             log: HandlerLog::Stderr,
         }

@@ -24,11 +24,12 @@ use super::{
 };
 
 /// The worker's program, as it is written to the cache folder.
-const PROGRAM: [(&str, &str); 5] = [
+const PROGRAM: [(&str, &str); 6] = [
     ("bessemer_worker.py", include_str!("worker/bessemer_worker.py")),
     ("bessemer_script.py", include_str!("worker/bessemer_script.py")),
     ("bessemer_predict.py", include_str!("worker/bessemer_predict.py")),
     ("bessemer_sagemaker.py", include_str!("worker/bessemer_sagemaker.py")),
+    ("bessemer_frameworks.py", include_str!("worker/bessemer_frameworks.py")),
     ("bessemer_answers.py", include_str!("worker/bessemer_answers.py")),
 ];
 
@@ -124,10 +125,10 @@ impl Worker {
         }
     }
 
-    /// Has the handler score `rows` records.
+    /// Has the handler score `rows` records, or a whole payload.
     pub(super) fn call(
         &mut self,
-        rows: usize,
+        rows: Option<usize>,
         body: &[u8],
         timeout: Duration,
     ) -> Result<Frame, Trouble> {

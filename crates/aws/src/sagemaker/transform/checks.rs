@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Settings that a job's or a model's `Environment` may hold.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 12] = [
+    "BESSEMER_BATCH_ROWS",
+    "BESSEMER_CONTENT_TYPE",
+    "BESSEMER_COPIES",
     "BESSEMER_CSV_HEADER",
     "BESSEMER_FEATURES",
     "BESSEMER_JOIN",
@@ -39,7 +42,6 @@ pub(super) struct Checked {
 #[serde(rename_all = "PascalCase")]
 struct TransformInput {
     data_source: DataSource,
-    split_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -74,11 +76,15 @@ fn check_supported(job: &Checked) -> Result<(), String> {
     let lacking = |what: &str| Err(format!("{what} is not supported by Bessemer"));
     match job.transform_input.data_source.s3_data_source.s3_data_type.as_str() {
         "S3Prefix" | "ManifestFile" => {}
+        // AWS has it for training alone.
+        "AugmentedManifestFile" => {
+            return Err(
+                "AugmentedManifestFile is not a compatible S3DataType for transform jobs; \
+                        S3Prefix and ManifestFile are"
+                    .to_owned(),
+            );
+        }
         other => return lacking(&format!("S3DataType {other}")),
-    }
-    match job.transform_input.split_type.as_deref() {
-        None | Some("None" | "Line") => {}
-        Some(other) => return lacking(&format!("SplitType {other}")),
     }
     if job.data_capture_config.is_some() { lacking("DataCaptureConfig") } else { Ok(()) }
 }
@@ -92,15 +98,20 @@ fn check_uri(member: &str, uri: &str) -> Result<(), String> {
 }
 
 fn check_payloads(job: &Checked) -> Result<(), String> {
-    let concurrent = job.max_concurrent_transforms.unwrap_or(1).max(1);
     let payload = job.max_payload_in_mb.unwrap_or(6);
-    if payload.saturating_mul(concurrent) <= MOST_MEGABYTES {
-        return Ok(());
+    if payload > MOST_MEGABYTES {
+        return Err(format!(
+            "The value of MaxPayloadInMB cannot be greater than {MOST_MEGABYTES} MB, it is {payload}"
+        ));
     }
-    Err(format!(
-        "MaxPayloadInMB ({payload}) times MaxConcurrentTransforms ({concurrent}) must not exceed \
-         {MOST_MEGABYTES} MB"
-    ))
+    let concurrent = job.max_concurrent_transforms.unwrap_or(1).max(1);
+    if payload.saturating_mul(concurrent) > MOST_MEGABYTES {
+        return Err(format!(
+            "The value of (MaxConcurrentTransforms * MaxPayloadInMB) cannot exceed \
+             {MOST_MEGABYTES} MB, it is {concurrent} * {payload}"
+        ));
+    }
+    Ok(())
 }
 
 /// That every `BESSEMER_*` is one of ours: a misspelt one would be left out in silence.
@@ -157,12 +168,12 @@ mod tests {
                 "AugmentedManifestFile",
             ),
             (checked(|job| source(job, "S3Uri", "https://b/in")), "s3://"),
-            (
-                checked(|job| job["TransformInput"]["SplitType"] = json!("RecordIO")),
-                "SplitType RecordIO",
-            ),
             (checked(|job| job["DataCaptureConfig"] = json!({})), "DataCaptureConfig"),
-            (checked(|job| job["MaxPayloadInMB"] = json!(101)), "must not exceed 100"),
+            (checked(|job| job["MaxPayloadInMB"] = json!(101)), "greater than 100 MB, it is 101"),
+            (
+                checked(|job| job["MaxConcurrentTransforms"] = json!(17)),
+                "cannot exceed 100 MB, it is 17 * 6",
+            ),
             (
                 checked(|job| job["Environment"] = json!({ "BESSEMER_MAX_REJECT": "1" })),
                 "there is BESSEMER_MAX_REJECTS",

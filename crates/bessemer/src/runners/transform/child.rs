@@ -7,7 +7,7 @@ use bessemer_jobs::{Control, end_process, identify_process, is_running, wait_for
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use super::{Failed, Order, end};
+use super::{Failed, Order, end, sandbox};
 
 /// Variables that the engine may see of the server's.
 const PASSED: [&str; 8] = [
@@ -26,9 +26,11 @@ pub(super) async fn run(folder: &Path, order: &Order, control: &Control) -> Resu
     let failed = |what: &'static str| {
         move |error: std::io::Error| Failed::infrastructure(format!("{what}: {error}"))
     };
-    end::forget(folder).map_err(failed("clear the last attempt"))?;
+    let left = sandbox::left(folder);
+    std::fs::create_dir_all(&left).map_err(failed("make the folder of the attempt"))?;
+    end::forget(&left).map_err(failed("clear the last attempt"))?;
     order.write(folder).map_err(failed("write the engine's order"))?;
-    let log = File::create(folder.join("process.log")).map_err(failed("make the engine's log"))?;
+    let log = File::create(left.join("process.log")).map_err(failed("make the engine's log"))?;
     let errors = log.try_clone().map_err(failed("make the engine's log"))?;
     let program = std::env::current_exe().map_err(failed("find the engine"))?;
     let mut command = Command::new(program);

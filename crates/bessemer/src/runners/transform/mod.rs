@@ -5,40 +5,50 @@
 //!
 //! ```text
 //! inputs/         links to the objects, as they were when the job began
-//! model/          the model's artifacts
-//! inputs.manifest, order.json    what the child process is to do
-//! output/         the engine's output folder, which a later attempt goes on with
-//! end.json        how the child process ended
+//! model/          the model's artifacts; unpacked in unpacked/, code apart from them in code/
+//! order/          what the child process is to do
+//! left/           what it writes:
+//!     output/     the outputs, with which a later attempt goes on
+//!     end.json    how it ended
 //! ```
+//!
+//! A model with code of its own is run with the engine in a sandbox. What it leaves in `left/` is
+//! looked at as what a stranger left.
 
 mod child;
+mod code;
 mod end;
 mod order;
+mod payloads;
 mod plan;
 mod publish;
+mod sandbox;
 mod stage;
 mod streams;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bessemer_aws::TransformRequest;
-use bessemer_compute::logs::LogFolder;
 use bessemer_domain::{FailureClass, Outcome, ProcessId, StopReason};
 use bessemer_jobs::{Attempt, Control, Runner};
-use bessemer_objects::buckets::BucketDir;
 
 pub(crate) use end::{End, FileEnd, write_end};
-pub(crate) use order::Order;
+pub(crate) use order::{LEFT, Order};
 use plan::Plan;
-use streams::Streams;
+use stage::Staged;
+pub(crate) use streams::Streams;
+
+use super::container::{self, Site, ensure_environment};
+use crate::options::ModelOptions;
+use code::StagedModel;
 
 /// Runs transform jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformRunner {
-    /// `runs/` of the data directory.
-    pub(crate) runs: PathBuf,
-    pub(crate) buckets: Arc<BucketDir>,
-    pub(crate) logs: LogFolder,
+    site: Arc<Site>,
 }
 
 /// An attempt that ended early.
@@ -77,11 +87,21 @@ impl Runner for TransformRunner {
     }
 }
 
+impl From<container::Failed> for Failed {
+    fn from(container::Failed { class, message }: container::Failed) -> Self {
+        Self { class, message }
+    }
+}
+
 impl TransformRunner {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        Self { site }
+    }
+
     async fn go(&self, attempt: Attempt, control: Control, left: Option<ProcessId>) -> Outcome {
         let done = self.attempt(&attempt, &control, left).await;
         let outcome = done.unwrap_or_else(|Failed { class, message }| {
-            Streams::of(&self.logs, &attempt.job).say(&message);
+            Streams::of(&self.site.logs, &attempt.job).say(&message);
             Outcome::failed(class, message)
         });
         let is_stopped = control.stop().is_some_and(|stop| stop.reason == StopReason::Requested);
@@ -96,7 +116,7 @@ impl TransformRunner {
     }
 
     fn folder(&self, attempt: &Attempt) -> PathBuf {
-        self.runs.join(attempt.job.id.to_string())
+        self.site.runs.join(attempt.job.id.to_string())
     }
 
     /// Removes the job's folder. What is left behind costs space and nothing else.
@@ -119,11 +139,15 @@ impl TransformRunner {
         let request: TransformRequest = serde_json::from_str(&attempt.request)
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
-        let streams = Streams::of(&self.logs, &attempt.job);
-        if let Some(left) = &left {
+        let streams = Streams::of(&self.site.logs, &attempt.job);
+        let made = sandbox::left(&folder);
+        // A sandbox tells of itself, even if it could not be recorded.
+        let launcher = &self.site.launcher;
+        let was_sandboxed = sandbox::resume(launcher, &folder, attempt.number, control).await?;
+        if let (Some(left), false) = (&left, was_sandboxed) {
             child::wait(left, control).await?;
         }
-        let is_new = left.is_none() || !end::has_ended(&folder);
+        let is_new = (left.is_none() && !was_sandboxed) || !end::has_ended(&made);
         if is_new {
             if control.stop().is_some() {
                 return Err(Failed::infrastructure("it was told to stop before it ran"));
@@ -132,12 +156,11 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
-                blocking(move || stage::stage(&runner.buckets, &plan, &folder)).await?
+                blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
             };
-            let order = Order::new(&plan, &staged, &streams, attempt.resources);
-            child::run(&folder, &order, control).await?;
+            self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
         }
-        let end = end::read(&folder)?;
+        let end = end::read(&made)?;
         if end.may_publish() {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
@@ -145,9 +168,69 @@ impl TransformRunner {
         let (runner, outcome) = (self.clone(), (plan, folder.clone(), end));
         blocking(move || {
             let (plan, folder, end) = outcome;
-            publish::conclude(&runner.buckets, &plan, &folder, &end, &streams)
+            publish::conclude(&runner.site.buckets, &plan, &folder, &end, &streams)
         })
         .await
+    }
+
+    /// Runs the engine to its end: in a sandbox if the model brings code of its own.
+    async fn launch(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        plan: &Plan,
+        (staged, folder, streams): (&Staged, &Path, &Streams),
+    ) -> Result<(), Failed> {
+        let resources = attempt.resources;
+        let client = |message: String| Failed::invalid(format!("ClientError: {message}"));
+        let (script, model_dir, requirements) = match &staged.model {
+            StagedModel::Native(model) => {
+                let order = Order::native(plan, staged, (folder, model), streams, resources);
+                return child::run(folder, &order.map_err(client)?, control).await;
+            }
+            StagedModel::Script { script, model_dir, requirements } => {
+                (script, model_dir, requirements)
+            }
+        };
+        let image = self
+            .site
+            .images
+            .find(&plan.container.image)
+            .map_err(|error| client(error.to_string()))?;
+        let environment = {
+            let (site, streams) = (Arc::clone(&self.site), streams.clone());
+            let requirements = requirements.clone();
+            blocking(move || {
+                let (say, own) = (|text: &str| streams.say(text), requirements.as_deref());
+                Ok(ensure_environment(&site.environments, &image.environment, own, &say)?)
+            })
+            .await?
+        };
+        let model = ModelOptions {
+            handler: Some(script.clone()),
+            model_dir: Some(model_dir.clone()),
+            python: Some(environment.python.clone()),
+            framework: code::framework(&plan.container.image).map(str::to_owned),
+            ..ModelOptions::default()
+        };
+        let order = Order::sandboxed(plan, staged, sandbox::INPUTS, model, resources);
+        let order = order.map_err(client)?;
+        let spec = {
+            let (attempt, plan) = (attempt.clone(), plan.clone());
+            let (folder, streams) = (folder.to_owned(), streams.clone());
+            blocking(move || {
+                let setting = sandbox::Setting {
+                    folder: &folder,
+                    environment: &environment,
+                    variables: plan.container.variables,
+                    has_network: plan.container.has_network,
+                    streams: &streams,
+                };
+                sandbox::prepare(&attempt, &order, &setting)
+            })
+            .await?
+        };
+        sandbox::run(&self.site.launcher, spec, control).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bessemer_jobs::Resources;
+use bessemer_transform::payload::PayloadSettings;
 use serde::{Deserialize, Serialize};
 
 use super::{plan::Plan, stage::Staged, streams::Streams};
@@ -11,15 +12,22 @@ use crate::options::{EngineOptions, ModelOptions};
 /// A child process's work.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
-    /// The manifest of the inputs.
-    pub(crate) manifest: PathBuf,
+    /// The folder of the inputs.
+    pub(crate) inputs: PathBuf,
+    /// Their names below it.
+    pub(crate) names: Vec<String>,
     pub(crate) model: ModelOptions,
     pub(crate) engine: EngineOptions,
-    /// Where it writes what happens.
-    pub(crate) streams: Streams,
-    /// What the data log says of the settings.
-    pub(crate) settings: String,
+    /// How the inputs become payloads; none if records are to be scored.
+    pub(crate) payloads: Option<PayloadSettings>,
+    /// Where it writes what happens; none if what it prints is written there.
+    pub(crate) streams: Option<Streams>,
 }
+
+/// The folder of the order, which a sandbox can't change, and of what the process writes.
+pub(crate) const ORDER: &str = "order";
+pub(crate) const LEFT: &str = "left";
+const NAME: &str = "order.json";
 
 /// Memory that the engine takes of what the job has, at most.
 const ENGINE_MEMORY: u64 = 1 << 30;
@@ -27,38 +35,85 @@ const ENGINE_MEMORY: u64 = 1 << 30;
 const LEAST_MEMORY: u64 = 64 << 20;
 
 impl Order {
-    pub(super) fn new(
+    /// To score records with a model that Bessemer runs itself.
+    pub(super) fn native(
         plan: &Plan,
         staged: &Staged,
+        (folder, model): (&Path, &Path),
         streams: &Streams,
         resources: Resources,
-    ) -> Self {
-        let mut engine = plan.engine.clone();
-        engine.threads.get_or_insert(resources.cores as usize);
-        let memory = (resources.memory / 4).clamp(LEAST_MEMORY, ENGINE_MEMORY);
-        engine.memory.get_or_insert(memory.to_string());
+    ) -> Result<Self, String> {
         let model = ModelOptions {
-            model: Some(staged.model.clone()),
+            model: Some(model.to_owned()),
             native_only: true,
             onnxruntime: std::env::var_os("BESSEMER_ONNXRUNTIME").map(PathBuf::from),
             ..ModelOptions::default()
         };
-        let settings = format!(
-            "MaxConcurrentTransforms={}, MaxPayloadInMB={}, BatchStrategy=MULTI_RECORD",
-            engine.max_concurrent.unwrap_or(1),
-            engine.max_payload.as_deref().map_or("6", |size| size.trim_end_matches("MiB")),
-        );
-        let (manifest, streams) = (staged.manifest.clone(), streams.clone());
-        Self { manifest, model, engine, streams, settings }
+        Ok(Self {
+            inputs: folder.join("inputs"),
+            names: staged.names.clone(),
+            model,
+            engine: engine(plan.engine.clone()?, resources),
+            payloads: None,
+            streams: Some(streams.clone()),
+        })
+    }
+
+    /// To score with code of the model's own, in a sandbox.
+    pub(super) fn sandboxed(
+        plan: &Plan,
+        staged: &Staged,
+        inputs: &str,
+        model: ModelOptions,
+        resources: Resources,
+    ) -> Result<Self, String> {
+        let model = ModelOptions {
+            content_type: plan.container.content_type.clone(),
+            accept: plan.container.accept.clone(),
+            ..model
+        };
+        let options = match &plan.payloads {
+            Some(_) => plan.calls.clone(),
+            None => plan.engine.clone()?,
+        };
+        Ok(Self {
+            inputs: inputs.into(),
+            names: staged.names.clone(),
+            model,
+            engine: engine(options, resources),
+            payloads: plan.payloads.clone(),
+            streams: None,
+        })
     }
 
     /// The order in a job's folder.
     pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
-        let text = std::fs::read(folder.join("order.json"))?;
+        let text = std::fs::read(folder.join(ORDER).join(NAME))?;
         Ok(serde_json::from_slice(&text)?)
     }
 
     pub(super) fn write(&self, folder: &Path) -> std::io::Result<()> {
-        std::fs::write(folder.join("order.json"), serde_json::to_vec(self)?)
+        let folder = folder.join(ORDER);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(NAME), serde_json::to_vec(self)?)
     }
+
+    /// Writes the inputs as the manifest that the engine reads; returns its path.
+    pub(crate) fn write_manifest(&self, folder: &Path) -> std::io::Result<PathBuf> {
+        let prefix = format!("{}/", self.inputs.display());
+        let head = serde_json::json!({ "prefix": prefix });
+        let names = self.names.iter().map(|name| serde_json::json!(name));
+        let list: Vec<serde_json::Value> = std::iter::once(head).chain(names).collect();
+        let path = folder.join("inputs.manifest");
+        std::fs::write(&path, serde_json::Value::from(list).to_string())?;
+        Ok(path)
+    }
+}
+
+/// The engine within what the job has.
+fn engine(mut engine: EngineOptions, resources: Resources) -> EngineOptions {
+    engine.threads.get_or_insert(resources.cores as usize);
+    let memory = (resources.memory / 4).clamp(LEAST_MEMORY, ENGINE_MEMORY);
+    engine.memory.get_or_insert(memory.to_string());
+    engine
 }

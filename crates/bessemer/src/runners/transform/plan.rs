@@ -1,9 +1,15 @@
 //! From a `CreateTransformJob` to what the engine is asked. Pure.
 
 use bessemer_aws::TransformRequest;
+use bessemer_domain::ExitCode;
+use bessemer_transform::payload::PayloadSettings;
 use serde_json::Value;
 
+use super::payloads;
 use crate::options::EngineOptions;
+
+/// SageMaker's default of `InvocationsTimeoutInSeconds`.
+const INVOCATION_SECONDS: f64 = 600.0;
 
 /// What a job comes to.
 #[derive(Debug, Clone)]
@@ -13,13 +19,36 @@ pub(super) struct Plan {
     pub(super) output: Place,
     /// Where the model's archive is.
     pub(super) model: Place,
-    /// How the engine runs.
-    pub(super) engine: EngineOptions,
+    /// How the model's own code runs, if it has some.
+    pub(super) container: Container,
+    /// How files become payloads for the model's own code. None: it is called with records, which are
+    /// joined, filtered or set apart.
+    pub(super) payloads: Option<PayloadSettings>,
+    /// How calls are made, whatever they hold.
+    pub(super) calls: EngineOptions,
+    /// How the engine runs on records, or why it can't.
+    pub(super) engine: Result<EngineOptions, String>,
     /// Rejected records fail their file, and it the job, as SageMaker has it. Else they are listed
     /// apart.
     pub(super) is_strict: bool,
     /// Outputs are named `<input>.out`, as SageMaker names them. Else as the engine does.
     pub(super) has_out_names: bool,
+}
+
+/// What a container would be given.
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) image: String,
+    /// The script of the model's own code, and where its archive is, if the user says.
+    pub(super) program: Option<String>,
+    pub(super) submitted: Option<String>,
+    /// What it finds in its environment.
+    pub(super) variables: Vec<(String, String)>,
+    /// Whether it has this machine's network.
+    pub(super) has_network: bool,
+    /// What it is told that it gets, and asked to answer.
+    pub(super) content_type: Option<String>,
+    pub(super) accept: Option<String>,
 }
 
 /// A key or a prefix of a bucket.
@@ -48,21 +77,43 @@ impl Plan {
         let container = container(model)?;
         let environment =
             Environment { job: &job["Environment"], model: &container["Environment"] };
-        refuse_scripts(&environment)?;
         let source = &job["TransformInput"]["DataSource"]["S3DataSource"];
         let output = text(&job["TransformOutput"]["S3OutputPath"]).unwrap_or_default();
         let artifacts = text(&container["ModelDataUrl"])
             .ok_or("the model has no ModelDataUrl: images are not run yet")?;
-        let engine = engine(job, &environment)?;
+        let named = |name: &str| environment.owned(name).filter(|text| !text.is_empty());
+        let said = |value: &Value| text(value).filter(|text| !text.is_empty()).map(str::to_owned);
+        let by_record = environment.has_settings() || has_processing(&job["DataProcessing"]);
         Ok(Self {
+            container: Container {
+                image: text(&container["Image"]).unwrap_or_default().to_owned(),
+                program: named("SAGEMAKER_PROGRAM"),
+                submitted: named("SAGEMAKER_SUBMIT_DIRECTORY"),
+                variables: environment.all().chain(payloads::variables(job)).collect(),
+                has_network: model["EnableNetworkIsolation"] != true,
+                content_type: named("BESSEMER_CONTENT_TYPE")
+                    .or_else(|| said(&job["TransformInput"]["ContentType"])),
+                accept: said(&job["TransformOutput"]["Accept"]),
+            },
+            payloads: (!by_record).then(|| payloads::settings(job)),
+            calls: calls(job, &environment)?,
             input: Place::parse(text(&source["S3Uri"]).unwrap_or_default())?,
             is_manifest: source["S3DataType"] == "ManifestFile",
             output: Place::parse(output)?,
             model: Place::parse(artifacts)?,
             is_strict: environment.get("BESSEMER_MAX_REJECTS").is_none(),
             has_out_names: environment.get("BESSEMER_OUTPUT_FORMAT").is_none(),
-            engine,
+            engine: engine(job, &environment),
         })
+    }
+}
+
+impl Plan {
+    /// Who is to blame, in SageMaker's words, for an engine that could not begin.
+    pub(super) fn blame(&self, code: i32) -> &'static str {
+        let is_model =
+            code == ExitCode::Configuration as i32 || code == ExitCode::Unreachable as i32;
+        if is_model && self.container.program.is_some() { "AlgorithmError" } else { "ClientError" }
     }
 }
 
@@ -79,6 +130,25 @@ impl<'r> Environment<'r> {
 
     fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
+    }
+
+    /// All variables; those of the job come after those of the model.
+    fn all(&self) -> impl Iterator<Item = (String, String)> {
+        let members = [self.model, self.job].into_iter().filter_map(Value::as_object).flatten();
+        members.filter_map(|(name, value)| Some((name.clone(), text(value)?.to_owned())))
+    }
+
+    fn has_settings(&self) -> bool {
+        self.all().any(|(name, _)| name.starts_with("BESSEMER_"))
+    }
+
+    /// A whole number of at least 1.
+    fn number(&self, name: &str) -> Result<Option<usize>, String> {
+        let Some(said) = self.get(name) else { return Ok(None) };
+        match said.trim().parse() {
+            Ok(number) if number > 0 => Ok(Some(number)),
+            _ => Err(format!("{name} must be a whole number above 0, it is `{said}`")),
+        }
     }
 }
 
@@ -97,15 +167,25 @@ fn container(model: &Value) -> Result<&Value, String> {
     }
 }
 
-/// The user's own code is for the sandbox.
-fn refuse_scripts(environment: &Environment<'_>) -> Result<(), String> {
-    match environment.get("SAGEMAKER_PROGRAM") {
-        None | Some("") => Ok(()),
-        Some(program) => Err(format!(
-            "the model runs its own code (SAGEMAKER_PROGRAM `{program}`), which Bessemer does not run \
-             yet; models of ONNX, XGBoost and LightGBM without a program are"
-        )),
-    }
+/// Whether records are filtered or joined.
+fn has_processing(processing: &Value) -> bool {
+    let filters = |name: &str| text(&processing[name]).is_some_and(|filter| filter != "$");
+    filters("InputFilter") || filters("OutputFilter") || processing["JoinSource"] == "Input"
+}
+
+/// How calls are made, whatever they hold.
+fn calls(job: &Value, environment: &Environment<'_>) -> Result<EngineOptions, String> {
+    let client = &job["ModelClientConfig"];
+    let megabytes = job["MaxPayloadInMB"].as_u64().filter(|megabytes| *megabytes > 0);
+    Ok(EngineOptions {
+        max_payload: megabytes.map(|megabytes| format!("{megabytes}MiB")),
+        max_concurrent: payloads::concurrent(job),
+        batch_rows: environment.number("BESSEMER_BATCH_ROWS")?,
+        copies: environment.number("BESSEMER_COPIES")?,
+        retries: client["InvocationsMaxRetries"].as_u64().map(|retries| retries as u32),
+        timeout: Some(client["InvocationsTimeoutInSeconds"].as_f64().unwrap_or(INVOCATION_SECONDS)),
+        ..EngineOptions::default()
+    })
 }
 
 fn engine(job: &Value, environment: &Environment<'_>) -> Result<EngineOptions, String> {
@@ -117,15 +197,15 @@ fn engine(job: &Value, environment: &Environment<'_>) -> Result<EngineOptions, S
         None | Some("") => None,
         Some(kind) => Some(format_of(kind).ok_or_else(|| no_such_type("Accept", kind))?),
     };
+    if let Some(split @ ("RecordIO" | "TFRecord")) = text(&job["TransformInput"]["SplitType"]) {
+        return Err(no_such_type("SplitType", split));
+    }
     let processing = &job["DataProcessing"];
     let filter = |name: &str| text(&processing[name]).filter(|filter| *filter != "$");
     let joins = text(&processing["JoinSource"]) == Some("Input");
     // SageMaker's own form of a joined record, which CSV has anyway.
     let is_csv = input_format.unwrap_or("csv") == "csv";
     let output_filter = filter("OutputFilter").or((joins && !is_csv).then_some("$"));
-    let client = &job["ModelClientConfig"];
-    let megabytes = job["MaxPayloadInMB"].as_u64().filter(|megabytes| *megabytes > 0);
-    let number = |value: &Value| value.as_u64().filter(|number| *number > 0);
     let header = || (input_format == Some("csv")).then(|| "no".to_owned());
     let features = environment.get("BESSEMER_FEATURES").unwrap_or_default();
     Ok(EngineOptions {
@@ -149,12 +229,8 @@ fn engine(job: &Value, environment: &Environment<'_>) -> Result<EngineOptions, S
         output_filter: output_filter.map(str::to_owned),
         output_prefix: environment.owned("BESSEMER_OUTPUT_PREFIX"),
         output_schema: environment.owned("BESSEMER_OUTPUT_SCHEMA"),
-        max_payload: megabytes.map(|megabytes| format!("{megabytes}MiB")),
-        max_concurrent: number(&job["MaxConcurrentTransforms"]).map(|number| number as usize),
-        retries: client["InvocationsMaxRetries"].as_u64().map(|retries| retries as u32),
-        timeout: client["InvocationsTimeoutInSeconds"].as_f64(),
         max_rejects: environment.owned("BESSEMER_MAX_REJECTS"),
-        ..EngineOptions::default()
+        ..calls(job, environment)?
     })
 }
 
@@ -176,8 +252,9 @@ fn format_of(kind: &str) -> Option<&'static str> {
 
 fn no_such_type(member: &str, kind: &str) -> String {
     format!(
-        "{member} `{kind}` is not supported for models that Bessemer runs itself; text/csv, \
-         application/jsonlines, application/json and application/x-parquet are"
+        "{member} `{kind}` is not read by record, which models that Bessemer runs itself, \
+         DataProcessing and BESSEMER_ settings need; lines of text/csv, application/jsonlines \
+         and application/json, and application/x-parquet are"
     )
 }
 
@@ -207,7 +284,7 @@ mod tests {
         let plan = Plan::of(&request()).unwrap();
         assert!(plan.is_strict && plan.has_out_names && !plan.is_manifest);
         assert_eq!(plan.input, Place { bucket: "b".into(), key: "in/".into() });
-        let engine = plan.engine;
+        let engine = plan.engine.unwrap();
         assert_eq!(engine.csv_header.as_deref(), Some("no"));
         assert_eq!((engine.join.as_deref(), engine.output_filter), (Some("none"), None));
     }
@@ -220,19 +297,40 @@ mod tests {
         request.job["Environment"] = json!({ "BESSEMER_MAX_REJECTS": "1%" });
         let plan = Plan::of(&request).unwrap();
         assert!(!plan.is_strict && !plan.has_out_names);
-        assert_eq!(plan.engine.max_rejects.as_deref(), Some("1%"));
-        assert_eq!(plan.engine.output_format.as_deref(), Some("parquet"));
+        let engine = plan.engine.unwrap();
+        assert_eq!(engine.max_rejects.as_deref(), Some("1%"));
+        assert_eq!(engine.output_format.as_deref(), Some("parquet"));
+        assert_eq!(plan.container.variables[2], ("BESSEMER_MAX_REJECTS".into(), "1%".into()));
     }
 
     #[test]
     fn joined_json_has_sagemakers_form() {
         let mut request = request();
         request.job["DataProcessing"] = json!({ "JoinSource": "Input" });
-        assert_eq!(Plan::of(&request).unwrap().engine.output_filter, None);
+        assert_eq!(Plan::of(&request).unwrap().engine.unwrap().output_filter, None);
         request.job["TransformInput"]["ContentType"] = json!("application/jsonlines");
-        let engine = Plan::of(&request).unwrap().engine;
+        let engine = Plan::of(&request).unwrap().engine.unwrap();
         assert_eq!(engine.output_filter.as_deref(), Some("$"));
         assert_eq!(engine.join.as_deref(), Some("input"));
+    }
+
+    #[test]
+    fn records_are_looked_at_only_where_that_is_asked_for() {
+        let by_record = |change: &dyn Fn(&mut TransformRequest)| {
+            let mut request = request();
+            change(&mut request);
+            Plan::of(&request).unwrap().payloads.is_none()
+        };
+        assert!(!by_record(&|request| {
+            request.job["DataProcessing"] = json!({ "InputFilter": "$", "JoinSource": "None" });
+            request.job["Environment"] = json!({ "OTHER": "1" });
+        }));
+        assert!(by_record(&|request| {
+            request.job["DataProcessing"] = json!({ "JoinSource": "Input" });
+        }));
+        assert!(by_record(&|request| {
+            request.model["PrimaryContainer"]["Environment"] = json!({ "BESSEMER_COPIES": "1" });
+        }));
     }
 
     #[test]
@@ -242,11 +340,13 @@ mod tests {
             change(&mut request);
             Plan::of(&request).unwrap_err()
         };
-        let script = refused(&|request| {
-            request.model["PrimaryContainer"]["Environment"]["SAGEMAKER_PROGRAM"] = json!("a.py");
+        let rows = refused(&|request| {
+            request.job["Environment"] = json!({ "BESSEMER_BATCH_ROWS": "0" });
         });
-        assert!(script.contains("`a.py`"), "{script}");
-        let kind = refused(&|request| request.job["TransformInput"]["ContentType"] = json!("x/y"));
+        assert!(rows.contains("BESSEMER_BATCH_ROWS must be"), "{rows}");
+        let mut request = request();
+        request.job["TransformInput"]["ContentType"] = json!("x/y");
+        let kind = Plan::of(&request).unwrap().engine.unwrap_err();
         assert!(kind.contains("`x/y`"), "{kind}");
         let two = refused(&|request| request.model = json!({ "Containers": [{}, {}] }));
         assert!(two.contains("2 containers"), "{two}");

@@ -1,14 +1,15 @@
 //! From what the engine left to outputs in their bucket and the job's outcome.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
 use bessemer_objects::buckets::{BucketDir, Condition, ObjectKey, Record};
 
 use super::{
     End, Failed,
-    end::FileEnd,
+    end::{BAD_RECORD, FileEnd, open_beneath},
     plan::{Place, Plan},
+    sandbox,
     stage::{Staged, bucket_name, from_bucket},
     streams::Streams,
 };
@@ -22,31 +23,37 @@ pub(super) fn conclude(
     end: &End,
     streams: &Streams,
 ) -> Result<Outcome, Failed> {
-    let output = folder.join("output");
+    let output = sandbox::left(folder).join("output");
+    if let Some(settings) = &end.settings {
+        streams.say_of_data(settings);
+    }
     if end.summary.is_none() {
         let message = end.message.clone().unwrap_or_else(|| "the engine failed".to_owned());
         return Err(Failed {
             class: class_of(end.code),
-            message: format!("ClientError: {message}"),
+            message: format!("{}: {message}", plan.blame(end.code)),
         });
     }
     if end.code == ExitCode::Stopped as i32 {
         return Err(Failed::infrastructure("the engine was stopped"));
     }
-    let base = Staged::read(folder).map(|staged| staged.base).unwrap_or_default();
+    let staged = Staged::read(folder);
+    let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
+    let base = staged.base;
+    let known: HashSet<&str> = staged.names.iter().map(String::as_str).collect();
     let mut failed = Vec::new();
-    for file in &end.files {
+    for file in end.files.iter().filter(|file| known.contains(file.file.as_str())) {
         let is_whole = file.output.is_some() && (file.rejected == 0 || !plan.is_strict);
         match &file.output {
             Some(name) if is_whole => {
                 let key = key_of(plan, &file.file, name);
-                put(buckets, &plan.output.bucket, &key, &output.join(name))?;
+                put(buckets, &plan.output.bucket, &key, (&output, name))?;
             }
             _ => failed.push(file),
         }
         if !plan.is_strict && file.rejected > 0 {
             let name = format!("_rejects/{}.parquet", file.file);
-            put(buckets, &plan.output.bucket, &below(&plan.output, &name), &output.join(&name))?;
+            put(buckets, &plan.output.bucket, &below(&plan.output, &name), (&output, &name))?;
         }
     }
     for file in &failed {
@@ -75,7 +82,10 @@ fn reason(plan: &Plan, end: &End, base: &str, failed: &[&FileEnd]) -> String {
     if let Some(first) = failed.first() {
         let why = first.reason.as_deref().unwrap_or("see the data log");
         let (failed, file) = (failed.len(), &first.file);
-        return format!("ClientError: {failed} of {total} files failed; s3://{base}{file}: {why}");
+        let status = first.status.as_deref().unwrap_or(BAD_RECORD);
+        let whose =
+            if status.starts_with("ClientError") { "ClientError" } else { "AlgorithmError" };
+        return format!("{whose}: {failed} of {total} files failed; s3://{base}{file}: {why}");
     }
     let number = |name: &str| end.summary.as_ref().and_then(|summary| summary[name].as_u64());
     format!(
@@ -91,7 +101,8 @@ fn reason(plan: &Plan, end: &End, base: &str, failed: &[&FileEnd]) -> String {
 fn data_log(base: &str, file: &FileEnd) -> String {
     let uri = format!("{base}{}", file.file);
     let why = file.reason.as_deref().unwrap_or_default();
-    format!("{uri}: ClientError: 400\n{uri}: Message:\n{uri}: {why}")
+    let status = file.status.as_deref().unwrap_or(BAD_RECORD);
+    format!("{uri}: {status}\n{uri}: Message:\n{uri}: {why}")
 }
 
 /// The key of an output.
@@ -110,14 +121,25 @@ fn below(output: &Place, name: &str) -> String {
     }
 }
 
-/// Makes the file `path` the object `key`.
-fn put(buckets: &Arc<BucketDir>, bucket: &str, key: &str, path: &Path) -> Result<(), Failed> {
+/// Makes the file `name` of the outputs the object `key`.
+fn put(
+    buckets: &Arc<BucketDir>,
+    bucket: &str,
+    key: &str,
+    (output, name): (&Path, &str),
+) -> Result<(), Failed> {
     let place = Place { bucket: bucket.to_owned(), key: key.to_owned() };
     let failed = |error: std::io::Error| {
-        Failed::infrastructure(format!("read the output `{}`: {error}", path.display()))
+        Failed::infrastructure(format!("read the output `{name}`: {error}"))
     };
     let key = ObjectKey::parse(key).map_err(|error| from_bucket(&error))?;
-    let file = File::open(path).map_err(failed)?;
+    let file = match open_beneath(output, name) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let why = format!("AlgorithmError: the output `{name}` is no plain file: {error}");
+            return Err(Failed::invalid(why));
+        }
+        opened => opened.map_err(failed)?,
+    };
     let size = file.metadata().map_err(failed)?.len();
     let bucket = bucket_name(&place)?;
     let put = || {

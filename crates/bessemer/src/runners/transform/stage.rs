@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     os::fd::AsRawFd,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use bessemer_objects::buckets::{
@@ -15,16 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Failed,
+    code::{StagedModel, stage_model},
     plan::{Place, Plan},
 };
 
 /// What of a job is in its folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Staged {
-    /// The manifest of the inputs, for the engine.
-    pub(super) manifest: PathBuf,
-    /// The model's archive or file.
-    pub(super) model: PathBuf,
+    /// What scores them.
+    pub(super) model: StagedModel,
+    /// The inputs' names.
+    pub(super) names: Vec<String>,
     /// What comes before an input's name in its URI, as `bucket/folder/`.
     pub(super) base: String,
 }
@@ -47,45 +48,32 @@ pub(super) fn stage(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<S
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
-    for part in ["inputs", "model"] {
+    for part in ["inputs", "model", "unpacked", "code"] {
         let part = folder.join(part);
         if part.exists() {
             fs::remove_dir_all(&part).map_err(Failed::infrastructure)?;
         }
-        fs::create_dir_all(&part).map_err(Failed::infrastructure)?;
     }
     let inputs = if plan.is_manifest { of_manifest(buckets, plan)? } else { below(buckets, plan)? };
     let mut names = Vec::new();
     for Input { place, relative } in &inputs {
         let target = folder.join("inputs").join(relative);
         link(buckets, place, &target)?;
-        names.push(relative.as_str());
+        names.push(relative.clone());
     }
     if names.is_empty() {
         let uri = plan.input.uri(&plan.input.key);
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
-    let model = folder.join("model").join(name.unwrap_or("model"));
-    link(buckets, &plan.model, &model)?;
-    let manifest = folder.join("inputs.manifest");
-    write_manifest(&manifest, &folder.join("inputs"), &names).map_err(Failed::infrastructure)?;
+    let model = stage_model(buckets, plan, folder)?;
     let base = inputs.first().and_then(|Input { place, relative }| {
         let uri = format!("{}/{}", place.bucket, place.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)
     });
-    let staged = Staged { manifest, model, base: base.unwrap_or_default() };
+    let staged = Staged { model, names, base: base.unwrap_or_default() };
     let text = serde_json::to_vec(&staged).map_err(Failed::infrastructure)?;
     fs::write(folder.join(NOTE), text).map_err(Failed::infrastructure)?;
     Ok(staged)
-}
-
-fn write_manifest(manifest: &Path, inputs: &Path, names: &[&str]) -> std::io::Result<()> {
-    let prefix = format!("{}/", inputs.display());
-    let head = serde_json::json!({ "prefix": prefix });
-    let entries = names.iter().map(|name| serde_json::json!(name));
-    let list: Vec<serde_json::Value> = std::iter::once(head).chain(entries).collect();
-    fs::write(manifest, serde_json::Value::from(list).to_string())
 }
 
 /// An object to be scored.
@@ -185,7 +173,7 @@ fn checked(input: Input) -> Result<Input, Failed> {
 }
 
 /// Makes `target` the object at `place`, by a link or else by a copy.
-fn link(buckets: &BucketDir, place: &Place, target: &Path) -> Result<(), Failed> {
+pub(super) fn link(buckets: &BucketDir, place: &Place, target: &Path) -> Result<(), Failed> {
     let object = open(buckets, place)?;
     let folder = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(Failed::infrastructure)?;

@@ -4,7 +4,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bessemer_aws::log_group_of;
-use bessemer_compute::logs::{LogFolder, LogWriter, Source};
+use bessemer_compute::{
+    LogSink,
+    logs::{LogFolder, LogWriter, Source},
+};
 use bessemer_domain::SystemClock;
 use bessemer_store::Job;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,11 @@ impl Streams {
         let stream = format!("{}/algo-1-{}", job.name, job.created_at / 1000);
         let data = logs.file(group, &format!("{stream}/data-log"));
         Self { host: logs.file(group, &stream), data }
+    }
+
+    /// Where a sandbox writes what the model's host does.
+    pub(super) fn sink(&self) -> LogSink {
+        LogSink { file: self.host.clone(), max_bytes: MOST }
     }
 
     /// Adds lines to what the model's host writes.

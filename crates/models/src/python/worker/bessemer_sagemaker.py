@@ -8,11 +8,10 @@ import math
 import types
 
 from bessemer_answers import json_lines, plain
+from bessemer_frameworks import UTF8_TYPES, framework, media_type
 from bessemer_script import Refused, imported, positional, takes_any_number
 
 STEPS = ("transform_fn", "input_fn", "predict_fn", "output_fn")
-# The content types that SageMaker's containers hand over as `str`; all others are `bytes`.
-UTF8_TYPES = ("application/json", "text/csv")
 WIRES = {
     "application/jsonlines": "jsonlines",
     "application/json": "jsonlines",
@@ -28,7 +27,9 @@ class SageMakerHandler:
 
     def __init__(self, module, settings):
         self.content_type, self.accept = settings["content_type"], settings["accept"]
-        self.wire = WIRES.get(media_type(self.content_type))
+        defaults = framework(settings["framework"])
+        # Whole payloads are the script's own matter, whatever their type.
+        self.wire = "raw" if settings["payloads"] else WIRES.get(media_type(self.content_type))
         if self.wire is None:
             raise Refused("`%s` is none of the content types %s" % (self.content_type, ", ".join(WIRES)))
         self.arrow = imported("pyarrow") if self.wire == "arrow" else None
@@ -43,10 +44,10 @@ class SageMakerHandler:
         if steps["transform_fn"] and any(steps[name] for name in STEPS[1:]):
             raise Refused("`transform_fn` stands beside `input_fn`, `predict_fn` or `output_fn`; keep one")
         self.transform = self.bound(steps["transform_fn"], 4)
-        self.input = self.bound(steps["input_fn"], 2) or default_input
-        self.predict = self.bound(steps["predict_fn"], 2) or default_predict
+        self.input = self.bound(steps["input_fn"], 2) or defaults.input
+        self.predict = self.bound(steps["predict_fn"], 2) or defaults.predict
         self.output = self.bound(steps["output_fn"], 2) or default_output
-        load = self.bound(getattr(module, "model_fn", None), 1)
+        load = self.bound(getattr(module, "model_fn", None), 1) or defaults.load
         if load is None and not (steps["transform_fn"] or steps["predict_fn"]):
             raise Refused("the script has no `model_fn`, so there is no model to predict with")
         self.model = load(model_dir) if load else None
@@ -63,17 +64,30 @@ class SageMakerHandler:
         return function
 
     def call(self, rows, body):
-        body, content_type, accept = self.body(bytes(body)), self.content_type, self.accept
+        answer, accept = self.answer(self.body(bytes(body)))
+        return parse_answer(answer, media_type(accept), rows)
+
+    def invoke(self, payload):
+        """What the script answers to a whole payload, as bytes."""
+        is_text = media_type(self.content_type) in UTF8_TYPES
+        answer, accept = self.answer(payload.decode() if is_text else bytes(payload))
+        if not isinstance(answer, (str, bytes, bytearray, memoryview)):
+            answer = default_output(answer, accept)
+        return answer.encode() if isinstance(answer, str) else answer
+
+    def answer(self, body):
+        """What the script answers, and its content type."""
+        content_type, accept = self.content_type, self.accept
         if self.transform:
             answer = self.transform(self.model, body, content_type, accept)
         else:
             data = self.input(body, content_type)
             answer = self.output(self.predict(data, self.model), accept)
         if isinstance(answer, tuple) and len(answer) == 2:
-            answer, accept = answer
-        elif hasattr(answer, "get_data"):  # a response of Flask or werkzeug
-            answer, accept = answer.get_data(), answer.mimetype or accept
-        return parse_answer(answer, media_type(accept), rows)
+            return answer
+        if hasattr(answer, "get_data"):  # a response of Flask or werkzeug
+            return answer.get_data(), answer.mimetype or accept
+        return answer, accept
 
     def body(self, body):
         """The records in the content type that the script is to read."""
@@ -83,10 +97,6 @@ class SageMakerHandler:
         if kind == "application/json":
             body = b"[" + b",".join(body.split(b"\n")[:-1]) + b"]"
         return body.decode() if kind in UTF8_TYPES else body
-
-
-def media_type(content_type):
-    return (content_type or "").split(";")[0].strip().lower()
 
 
 def from_arrow(table, kind):
@@ -103,38 +113,7 @@ def from_arrow(table, kind):
     return sink.getvalue()
 
 
-# -- The steps that a script may leave out -------------------------------------------------------
-
-
-def default_input(body, content_type):
-    import numpy
-
-    kind = media_type(content_type)
-    if kind == "text/csv":
-        # numpy.genfromtxt, which the toolkit uses, would drop a dimension of a single row and take
-        # an empty cell of a column of integers for -1.
-        cells = list(csv.reader(io.StringIO(body, newline="")))
-        try:
-            return numpy.array([[float(c) if c.strip() else math.nan for c in row] for row in cells])
-        except ValueError:
-            return numpy.array(cells, dtype=object)
-    if kind == "application/x-npy":
-        return numpy.load(io.BytesIO(body))
-    if kind == "application/json":
-        records = json.loads(body)
-    elif kind == "application/jsonlines":
-        records = [json.loads(line) for line in body.split(b"\n")[:-1]]
-    else:
-        raise ValueError("the script has no `input_fn`, and the default one reads no `%s`" % kind)
-    return numpy.array([list(r.values()) if isinstance(r, dict) else r for r in records])
-
-
-def default_predict(data, model):
-    if hasattr(model, "predict"):
-        return model.predict(data)
-    if callable(model):
-        return model(data)
-    raise TypeError("the script has no `predict_fn`, and its model has no `predict`")
+# -- The step that a script may leave out -------------------------------------------------------
 
 
 def default_output(prediction, accept):

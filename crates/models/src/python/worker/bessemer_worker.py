@@ -19,7 +19,7 @@ import sys
 
 HEADER = struct.Struct("<IIQ")
 # The kinds of the frames that we send; messages.rs has the same numbers.
-READY, FAILED, ARROW, JSON_LINES = 3, 4, 5, 6
+READY, FAILED, ARROW, JSON_LINES, PAYLOAD = 3, 4, 5, 6, 7
 
 
 class Channel:
@@ -88,9 +88,11 @@ def load_handler(settings):
 
 
 def call(handler, rows, body):
-    """The handler's answer as the parts of a frame."""
+    """The handler's answer as the parts of a frame. `rows` is None for a whole payload."""
     from bessemer_answers import encode
 
+    if rows is None:
+        return PAYLOAD, {}, handler.invoke(body)
     body, is_arrow = encode(handler.call(rows, body), rows, handler.arrow)
     return ARROW if is_arrow else JSON_LINES, {}, body
 

@@ -1,0 +1,238 @@
+//! Which objects an input is.
+
+use std::io::{self, Read};
+
+use bessemer_objects::buckets::{BucketDir, BucketError, Entry, ListRequest, Object};
+use serde_json::Value;
+
+use super::{Failed, Uri};
+
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) uri: Uri,
+    /// The URI is of a list of objects, and not a prefix of them.
+    pub(crate) is_manifest: bool,
+    /// Each instance gets a part of the objects.
+    pub(crate) is_sharded: bool,
+    /// The objects are gzipped, and to be unpacked.
+    pub(crate) is_gzip: bool,
+}
+
+/// An object of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) uri: Uri,
+    /// Its name below the input's folder.
+    pub(crate) relative: String,
+}
+
+/// The longest manifest that is read, in bytes.
+const LONGEST_MANIFEST: u64 = 64 << 20;
+
+impl Source {
+    /// What a request says of an input: `source` names the objects.
+    pub(crate) fn of(source: &Value, compression: &Value) -> Result<Self, Failed> {
+        let is_manifest = match source["S3DataType"].as_str().unwrap_or("S3Prefix") {
+            "S3Prefix" => false,
+            "ManifestFile" => true,
+            other => {
+                return Err(Failed::client(format!(
+                    "S3DataType `{other}` is not supported by Bessemer; S3Prefix and ManifestFile are"
+                )));
+            }
+        };
+        let is_sharded = source["S3DataDistributionType"] == "ShardedByS3Key";
+        let uri = Uri::parse(source["S3Uri"].as_str().unwrap_or_default())?;
+        Ok(Self { uri, is_manifest, is_sharded, is_gzip: *compression == "Gzip" })
+    }
+
+    /// The objects for instance `index` of `count`.
+    pub(crate) fn objects(
+        &self,
+        buckets: &BucketDir,
+        index: usize,
+        count: usize,
+    ) -> Result<Vec<Input>, Failed> {
+        let all = if self.is_manifest { self.listed(buckets)? } else { self.found(buckets)? };
+        if all.is_empty() {
+            return Err(Failed::client(format!(
+                "Data download failed: No S3 objects found under S3 URL `{}` given in input data \
+                 source. Please ensure that the bucket exists and that objects exist under that S3 \
+                 prefix.",
+                self.uri
+            )));
+        }
+        let is_ours = |at: usize| !self.is_sharded || at % count.max(1) == index;
+        Ok(all.into_iter().enumerate().filter(|(at, _)| is_ours(*at)).map(|(_, one)| one).collect())
+    }
+
+    /// The objects whose keys begin with the prefix.
+    fn found(&self, buckets: &BucketDir) -> Result<Vec<Input>, Failed> {
+        let keys = keys_below(buckets, &self.uri)?;
+        let base = base_of(&self.uri.key, &keys);
+        let input = |key: String| {
+            let relative = key[base..].to_owned();
+            checked(Input { uri: Uri { bucket: self.uri.bucket.clone(), key }, relative })
+        };
+        keys.into_iter().map(input).collect()
+    }
+
+    /// The objects that the manifest names: `[{"prefix": "s3://…"}, "name", …]`.
+    fn listed(&self, buckets: &BucketDir) -> Result<Vec<Input>, Failed> {
+        let malformed = || {
+            Failed::client(format!(
+                "the manifest `{}` is malformed: it must be [{{\"prefix\": \"s3://…\"}}, \"name\", …]",
+                self.uri
+            ))
+        };
+        let object = open(buckets, &self.uri)?;
+        if object.info.size > LONGEST_MANIFEST {
+            return Err(Failed::client(format!("the manifest `{}` is too large", self.uri)));
+        }
+        let mut text = String::new();
+        io::BufReader::new(object.file).read_to_string(&mut text).map_err(|_| malformed())?;
+        let items: Vec<Value> = serde_json::from_str(&text).map_err(|_| malformed())?;
+        let (first, names) = items.split_first().ok_or_else(malformed)?;
+        let prefix = first["prefix"].as_str().ok_or_else(malformed)?;
+        let input = |name: &Value| {
+            let name = name.as_str().ok_or_else(malformed)?;
+            // As SageMaker does: put together with nothing between them.
+            let uri = Uri::parse(&format!("{prefix}{name}"))?;
+            checked(Input { uri, relative: name.to_owned() })
+        };
+        names.iter().map(input).collect()
+    }
+}
+
+/// Opens an object.
+pub(crate) fn open(buckets: &BucketDir, uri: &Uri) -> Result<Object, Failed> {
+    match buckets.open_object(&uri.bucket_name()?, &uri.object_key()?) {
+        Err(BucketError::NoSuchKey(_)) => {
+            Err(Failed::client(format!("Data download failed: there is no object `{uri}`")))
+        }
+        done => done.map_err(|error| Failed::from_bucket(&error)),
+    }
+}
+
+/// The keys that begin with the key of `uri`, but for those that stand for folders.
+pub(crate) fn keys_below(buckets: &BucketDir, uri: &Uri) -> Result<Vec<String>, Failed> {
+    let bucket = uri.bucket_name()?;
+    let mut keys = Vec::new();
+    let mut after = String::new();
+    loop {
+        let prefix = uri.key.clone();
+        let request = ListRequest { prefix, after, limit: 1000, ..ListRequest::default() };
+        let page = buckets.list(&bucket, &request).map_err(|error| Failed::from_bucket(&error))?;
+        after = page.entries.last().map(|entry| entry.name().to_owned()).unwrap_or_default();
+        for entry in page.entries {
+            if let Entry::Object { key, .. } = entry
+                && !key.ends_with('/')
+            {
+                keys.push(key);
+            }
+        }
+        if !page.is_truncated {
+            return Ok(keys);
+        }
+    }
+}
+
+/// How much of each key is not told in names: the prefix as a folder if it is one for all keys, else
+/// the folder that it is in.
+pub(super) fn base_of(prefix: &str, keys: &[String]) -> usize {
+    let is_folder = |key: &String| key[prefix.len()..].starts_with('/');
+    if !prefix.is_empty() && !prefix.ends_with('/') && keys.iter().all(is_folder) {
+        return prefix.len() + 1;
+    }
+    prefix.rfind('/').map_or(0, |slash| slash + 1)
+}
+
+/// Refuses an input whose name can't be a file's.
+fn checked(input: Input) -> Result<Input, Failed> {
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+    if input.relative.split('/').all(is_plain) {
+        return Ok(input);
+    }
+    Err(Failed::client(format!("the key of `{}` can't be the name of a file", input.uri)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bessemer_objects::buckets::{Condition, Record};
+    use serde_json::json;
+
+    use super::*;
+
+    fn buckets(folder: &std::path::Path, objects: &[(&str, &str)]) -> Arc<BucketDir> {
+        let buckets = Arc::new(BucketDir::open(folder).unwrap());
+        let uri = Uri::parse("s3://data/").unwrap();
+        buckets.create_bucket(&uri.bucket_name().unwrap()).unwrap();
+        for (key, text) in objects {
+            let uri = Uri { key: (*key).to_owned(), ..uri.clone() };
+            let mut incoming = buckets.receive().unwrap();
+            incoming.write(text.as_bytes()).unwrap();
+            let record = Record { etag: "e".into(), ..Record::default() };
+            let (bucket, key) = (uri.bucket_name().unwrap(), uri.object_key().unwrap());
+            buckets.put(&bucket, &key, incoming, record, &Condition::None).unwrap();
+        }
+        buckets
+    }
+
+    fn names(source: &Source, buckets: &BucketDir, index: usize, count: usize) -> Vec<String> {
+        let inputs = source.objects(buckets, index, count).unwrap();
+        inputs.into_iter().map(|input| input.relative).collect()
+    }
+
+    #[test]
+    fn objects_are_found_by_prefix_and_dealt_out_to_instances() {
+        let folder = tempfile::tempdir().unwrap();
+        let buckets = buckets(
+            folder.path(),
+            &[("in/a", ""), ("in/b/c", ""), ("in/d", ""), ("in/e/", ""), ("other", "")],
+        );
+        let source = |uri: &str, distribution: &str| {
+            let source = json!({ "S3Uri": uri, "S3DataDistributionType": distribution });
+            Source::of(&source, &Value::Null).unwrap()
+        };
+        let all = source("s3://data/in", "FullyReplicated");
+        assert_eq!(names(&all, &buckets, 1, 2), ["a", "b/c", "d"]);
+        let shards = source("s3://data/in/", "ShardedByS3Key");
+        assert_eq!(names(&shards, &buckets, 0, 2), ["a", "d"]);
+        assert_eq!(names(&shards, &buckets, 1, 2), ["b/c"]);
+        assert_eq!(names(&source("s3://data/in/d", ""), &buckets, 0, 1), ["d"]);
+        let none = source("s3://data/none", "").objects(&buckets, 0, 1).unwrap_err();
+        assert!(none.message.contains("`s3://data/none`"), "{}", none.message);
+    }
+
+    #[test]
+    fn a_manifest_names_objects_that_stay_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |text: &str| {
+            let path = tempfile::tempdir_in(folder.path()).unwrap();
+            let buckets = buckets(path.path(), &[("list", text), ("x/y", "")]);
+            let source = json!({ "S3Uri": "s3://data/list", "S3DataType": "ManifestFile" });
+            let inputs = Source::of(&source, &Value::Null).unwrap().objects(&buckets, 0, 1);
+            inputs.map_err(|failed| failed.message)
+        };
+        let inputs = of(r#"[{"prefix": "s3://data/x/"}, "y"]"#).unwrap();
+        assert_eq!(inputs[0].uri.to_string(), "s3://data/x/y");
+        for (text, why) in [
+            (r#"[{"prefix": "s3://data/x/"}, "../y"]"#, "name of a file"),
+            (r#"["y"]"#, "malformed"),
+            ("{}", "malformed"),
+        ] {
+            let refused = of(text).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_said() {
+        let source = json!({ "S3Uri": "s3://b/k", "S3DataType": "AugmentedManifestFile" });
+        let refused = Source::of(&source, &Value::Null).unwrap_err().message;
+        assert!(refused.contains("`AugmentedManifestFile`"), "{refused}");
+    }
+}

@@ -1,0 +1,178 @@
+//! [`Program`]: what an instance runs, and in which sandbox.
+
+use std::{path::Path, time::Duration};
+
+use bessemer_aws::AccessKeyEntry;
+use bessemer_compute::{Bind, Environment, Limits, LogSink, ProcessSpec, UidRange, hand_over};
+use bessemer_domain::JobId;
+use bessemer_jobs::Attempt;
+
+use super::{CONTROL, Demand, Failed, HostLogs, ML, Stage, host_log, host_name};
+
+/// What an instance runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Program {
+    /// The program and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Variables of its own.
+    pub(crate) environment: Vec<(String, String)>,
+    /// The folder that it starts in, below `/opt/ml`.
+    pub(crate) folder: String,
+    /// The text of a requirements file: packages beside those of the image.
+    pub(crate) requirements: Option<String>,
+}
+
+/// Where packages go that a program installs by itself. A part of `/tmp`.
+const OWN_PACKAGES: &str = "/tmp/.packages";
+/// Processes and threads of a job at most: more than real work has, less than a machine bears.
+const PROCESSES: u32 = 8192;
+/// The longest that SageMaker lets a program take to stop.
+const LONGEST_GRACE_MILLIS: u64 = 120_000;
+/// The server ends a job that runs too long; if it is not there, its sandbox does, this much later.
+const LATER_MILLIS: u64 = 60_000;
+
+/// How to reach the server from inside.
+#[derive(Debug)]
+pub(super) struct Door<'a> {
+    pub(super) endpoint: &'a str,
+    pub(super) key: &'a AccessKeyEntry,
+}
+
+/// The order for the process of an instance, whose folder is ready to be handed over.
+pub(super) fn spec(
+    attempt: &Attempt,
+    demand: &Demand,
+    stage: &Stage,
+    program: Program,
+    (environment, door): (&Environment, Option<&Door<'_>>),
+    logs: &HostLogs,
+) -> Result<ProcessSpec, Failed> {
+    let empty = || Failed::client("there is no program to run");
+    let (command, arguments) = program.command.split_first().ok_or_else(empty)?;
+    let log = LogSink { file: logs.file(stage.index).clone(), max_bytes: host_log::MOST };
+    let mut spec = ProcessSpec::new(command, stage.folder.join(CONTROL), log);
+    spec.args = arguments.iter().map(Into::into).collect();
+    let mut variables = usual_variables(environment);
+    if let Some(door) = door {
+        variables.extend(variables_of(door, &attempt.job.arn));
+    }
+    variables.extend(program.environment);
+    variables.extend(demand.environment.iter().cloned());
+    spec.env = last_of_each(variables);
+    spec.cwd = program.folder.into();
+    spec.uid = own_folders(&stage.folder, attempt.job.id)?;
+    spec.hostname = stage.host();
+    spec.hosts =
+        (0..stage.count).map(|index| (address(attempt.job.id, index), host_name(index))).collect();
+    spec.mounts = vec![
+        Bind::writable(stage.folder.join("ml"), ML),
+        Bind::writable(stage.folder.join("tmp"), "/tmp"),
+    ];
+    spec.mounts.extend(stage.mounts.iter().cloned());
+    spec.mounts.extend(environment.mounts.iter().cloned());
+    spec.network = demand.has_network;
+    let count = stage.count as u64;
+    spec.limits = Limits {
+        memory: Some(attempt.resources.memory / count),
+        cores: Some(f64::from(attempt.resources.cores) / count as f64),
+        processes: Some(PROCESSES),
+        disk: demand.volume,
+        ..Limits::default()
+    };
+    let limits = &attempt.job.lifecycle.limits;
+    spec.stop_grace = Duration::from_millis(limits.grace_millis.min(LONGEST_GRACE_MILLIS));
+    let left = limits.total_millis.map(|total| {
+        Duration::from_millis(total.saturating_sub(attempt.job.lifecycle.run_millis) + LATER_MILLIS)
+    });
+    spec.timeout = left;
+    Ok(spec)
+}
+
+/// Makes what the program may write its own, and says as which user it runs.
+fn own_folders(folder: &Path, job: JobId) -> Result<Option<u32>, Failed> {
+    std::fs::create_dir_all(folder.join("tmp")).map_err(Failed::internal)?;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let uid = UidRange::default().of_attempt(job.0.unsigned_abs());
+    for own in ["ml", "tmp"] {
+        hand_over(&folder.join(own), uid).map_err(Failed::internal)?;
+    }
+    Ok(Some(uid))
+}
+
+fn usual_variables(environment: &Environment) -> Vec<(String, String)> {
+    let programs = environment.folder.join("bin");
+    let path = format!(
+        "{}:{OWN_PACKAGES}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        programs.display()
+    );
+    let variables = [
+        ("PATH", path.as_str()),
+        ("HOME", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("PYTHONUNBUFFERED", "1"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        // The environment can't be changed: what pip installs goes to a place of the job's own.
+        ("PYTHONPATH", OWN_PACKAGES),
+        ("PIP_TARGET", OWN_PACKAGES),
+        ("PIP_NO_CACHE_DIR", "1"),
+        ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+/// What points AWS clients to the server. The ARN tells the region.
+fn variables_of(door: &Door<'_>, arn: &str) -> Vec<(String, String)> {
+    let region = arn.split(':').nth(3).unwrap_or_default();
+    let variables = [
+        ("AWS_ENDPOINT_URL", door.endpoint),
+        ("AWS_ACCESS_KEY_ID", &door.key.id),
+        ("AWS_SECRET_ACCESS_KEY", &door.key.secret),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+/// Of variables of one name, the last.
+fn last_of_each(variables: Vec<(String, String)>) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    let mut last: Vec<(String, String)> = Vec::new();
+    for (name, value) in variables {
+        match last.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => last.push((name, value)),
+        }
+    }
+    last.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The loopback address of an instance: jobs that share this machine's network each have some of
+/// their own, so that all can listen at the same ports.
+fn address(JobId(job): JobId, index: usize) -> String {
+    let job = job.unsigned_abs();
+    format!("127.{}.{}.{}", 64 + (job >> 8) % 128, job % 256, index % 254 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_of_jobs_have_addresses_of_their_own() {
+        let of = |job, index| address(JobId(job), index);
+        let all = [of(1, 0), of(1, 1), of(2, 0), of(257, 0)];
+        assert_eq!(all[0], "127.64.1.1");
+        let different: std::collections::HashSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn the_requests_variables_go_before_ours() {
+        let given = [("A", "1"), ("B", "2"), ("A", "3")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let expected = [("A", "3"), ("B", "2")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(last_of_each(given), expected);
+    }
+}

@@ -1,0 +1,244 @@
+//! [`ContainerRunner`]: an attempt from its inputs to its results, whichever kind of job it is.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use bessemer_compute::{Environment, Image, ProcessSpec};
+use bessemer_domain::{Clock, FailureClass, JobId, Outcome, ProcessId, SystemClock};
+use bessemer_jobs::{Attempt, Control, Runner};
+
+use super::{
+    Demand, End, Ended, Failed, Finished, HostLogs, Program, Seen, Site, Stage, Work, blocking,
+    environment,
+    group::Group,
+    host_name,
+    order::{Concluded, Order},
+    program::{self, Door},
+    verdict,
+};
+
+/// Runs the jobs of a kind.
+#[derive(Debug)]
+pub(crate) struct ContainerRunner<W> {
+    site: Arc<Site>,
+    work: PhantomData<W>,
+}
+
+impl<W> ContainerRunner<W> {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        Self { site, work: PhantomData }
+    }
+}
+
+impl<W: Work> Runner for ContainerRunner<W> {
+    async fn run(&self, attempt: Attempt, control: Control) -> Outcome {
+        self.go(attempt, control, false).await
+    }
+
+    /// Processes live on without their server: they are found again and waited for. If they never
+    /// began, the attempt begins anew.
+    async fn resume(&self, attempt: Attempt, left: Option<ProcessId>, control: Control) -> Outcome {
+        self.go(attempt, control, left.is_some()).await
+    }
+
+    async fn forget(&self, job: JobId, number: u32) {
+        let site = Arc::clone(&self.site);
+        let cleared = blocking(move || {
+            site.clear(&site.folder(job, number));
+            Ok(())
+        });
+        if let Err(Failed { message, .. }) = cleared.await {
+            tracing::error!(%job, message, "what an attempt left can't be cleared away");
+        }
+    }
+}
+
+impl<W: Work> ContainerRunner<W> {
+    async fn go(&self, attempt: Attempt, control: Control, is_left: bool) -> Outcome {
+        match self.attempt(&attempt, &control, is_left).await {
+            Ok(outcome) => outcome,
+            Err(Failed { class, message }) => {
+                HostLogs::of(&self.site.logs, &attempt.job, 1).say(&message);
+                Outcome::failed(class, message)
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        is_left: bool,
+    ) -> Result<Outcome, Failed> {
+        let folder = self.site.folder(attempt.job.id, attempt.number);
+        if is_left && let Some(concluded) = Concluded::read(&folder) {
+            return Ok(concluded.into_outcome());
+        }
+        let work = Arc::new(W::read(attempt)?);
+        let logs = HostLogs::of(&self.site.logs, &attempt.job, work.demand().instances);
+        let (order, group) = match Order::read(&folder).filter(|_| is_left) {
+            Some(order) => {
+                let group = Group::attach(&self.site.launcher, &order.hosts(&folder))?;
+                (order, group)
+            }
+            None => self.start(attempt, control, &work, &logs).await?,
+        };
+        let hosts = Arc::new(order.hosts(&folder));
+        let seen = Arc::new(std::sync::Mutex::new(Seen::default()));
+        let look = || {
+            let (site, work) = (Arc::clone(&self.site), Arc::clone(&work));
+            let (hosts, seen) = (Arc::clone(&hosts), Arc::clone(&seen));
+            async move {
+                if !work.demand().is_watched {
+                    return;
+                }
+                let looked = blocking(move || {
+                    let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    work.look(&site, &hosts, &mut seen)
+                });
+                if let Err(Failed { message, .. }) = looked.await {
+                    tracing::warn!(message, "what a job wrote can't be put in place yet");
+                }
+            }
+        };
+        let ended = group.wait(control, look).await?;
+        if let Some(key) = &order.key {
+            self.site.delete_key(key);
+        }
+        control.stage("Uploading").await.map_err(Failed::internal)?;
+        // Whoever was replaced must not put anything in place.
+        control.renew().await.map_err(Failed::internal)?;
+        let is_stopped = control.stop().is_some();
+        let site = Arc::clone(&self.site);
+        let concluded = blocking(move || {
+            let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let finished = (&ended, hosts.as_slice(), &logs);
+            let concluded = conclude(&site, work.as_ref(), finished, &mut seen, is_stopped)?;
+            concluded.write(&folder).map_err(Failed::internal)?;
+            Ok(concluded)
+        });
+        Ok(concluded.await?.into_outcome())
+    }
+
+    /// Gets everything ready, and lets the programs go.
+    async fn start(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        work: &Arc<W>,
+        logs: &HostLogs,
+    ) -> Result<(Order, Group), Failed> {
+        control.stage("Downloading").await.map_err(Failed::internal)?;
+        let image = self.site.images.find(&work.demand().image).map_err(Failed::client)?;
+        let staged = {
+            let (site, work, image) = (Arc::clone(&self.site), Arc::clone(work), image.clone());
+            let (job, number) = (attempt.job.id, attempt.number);
+            blocking(move || stage(&site, work.as_ref(), &image, (job, number))).await?
+        };
+        let environment = {
+            let (site, logs) = (Arc::clone(&self.site), logs.clone());
+            let own = staged.first().and_then(|(_, program)| program.requirements.clone());
+            blocking(move || {
+                let say = |text: &str| logs.say(text);
+                environment::ensure(&site.environments, &image.environment, own.as_deref(), &say)
+            })
+        };
+        let environment = tokio::select! {
+            environment = environment => environment?,
+            // What is being built is for whoever asks for it next.
+            _ = control.stopping() => return Err(Failed::internal("it was stopped before it ran")),
+        };
+        let (order, specs) = {
+            let (site, work, logs) = (Arc::clone(&self.site), Arc::clone(work), logs.clone());
+            let attempt = attempt.clone();
+            blocking(move || order(&site, work.demand(), &attempt, (staged, &environment), &logs))
+                .await?
+        };
+        control.stage(W::RUNNING).await.map_err(Failed::internal)?;
+        let group = Group::start(&self.site.launcher, specs, control).await?;
+        Ok((order, group))
+    }
+}
+
+/// An instance's folder, and what it runs.
+type Staged = (Stage, Program);
+
+/// Fills the folders of the instances.
+fn stage<W: Work>(
+    site: &Site,
+    work: &W,
+    image: &Image,
+    (job, number): (JobId, u32),
+) -> Result<Vec<Staged>, Failed> {
+    site.clear_all(job);
+    let (folder, count) = (site.folder(job, number), work.demand().instances);
+    let one = |index: usize| {
+        let host = folder.join(host_name(index));
+        std::fs::create_dir_all(&host).map_err(Failed::internal)?;
+        let buckets = Arc::clone(&site.buckets);
+        let mut stage = Stage { buckets, folder: host, index, count, mounts: Vec::new() };
+        let program = work.stage(&mut stage, image)?;
+        Ok((stage, program))
+    };
+    (0..count).map(one).collect()
+}
+
+/// Writes down what is about to run, and gives it an access key.
+fn order(
+    site: &Site,
+    demand: &Demand,
+    attempt: &Attempt,
+    (staged, environment): (Vec<Staged>, &Environment),
+    logs: &HostLogs,
+) -> Result<(Order, Vec<ProcessSpec>), Failed> {
+    let make = || site.keys.create_for_job(&attempt.job.name, SystemClock.now_millis());
+    let key = demand.has_network.then(make).transpose().map_err(Failed::internal)?;
+    let id = key.as_ref().map(|key| key.id.clone());
+    let order = Order { instances: demand.instances, key: id };
+    if let Err(error) = order.write(&site.folder(attempt.job.id, attempt.number)) {
+        if let Some(key) = &key {
+            site.delete_key(&key.id);
+        }
+        return Err(Failed::internal(error));
+    }
+    let door = key.as_ref().map(|key| Door { endpoint: &site.endpoint, key });
+    let specs = staged.into_iter().map(|(stage, program)| {
+        program::spec(attempt, demand, &stage, program, (environment, door.as_ref()), logs)
+    });
+    Ok((order, specs.collect::<Result<_, _>>()?))
+}
+
+/// Puts the results in place, and says what became of the attempt.
+fn conclude<W: Work>(
+    site: &Site,
+    work: &W,
+    (ended, hosts, logs): (&Ended, &[std::path::PathBuf], &HostLogs),
+    seen: &mut Seen,
+    is_stopped: bool,
+) -> Result<Concluded, Failed> {
+    let failed = verdict::of(work, ended, hosts, logs);
+    let end = match &failed {
+        None => End::Succeeded,
+        Some(_) if is_stopped => End::Stopped,
+        Some(_) => End::Failed,
+    };
+    let finished = Finished { hosts, logs, ended, seen, end };
+    let result = work.conclude(site, finished)?;
+    if let Some(Failed { message, .. }) = failed.as_ref().filter(|_| !is_stopped) {
+        logs.say(message);
+    }
+    let failure = failed.map(|Failed { class, message }| (class.as_str().to_owned(), message));
+    Ok(Concluded { failure, result: Some(result.to_string()) })
+}
+
+impl Concluded {
+    fn into_outcome(self) -> Outcome {
+        let Self { failure, result } = self;
+        match failure {
+            None => Outcome::Succeeded { result },
+            Some((class, message)) => {
+                let class = class.parse().unwrap_or(FailureClass::Infrastructure);
+                Outcome::Failed { class, message, result }
+            }
+        }
+    }
+}

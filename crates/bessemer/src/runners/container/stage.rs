@@ -1,0 +1,167 @@
+//! A host's folder before its program runs: `/opt/ml` with its inputs.
+//!
+//! **No program can change an object.** What it may write are copies of its own. A large object is a
+//! copy only where the file system makes one at once (a clone); else it is the object's own file,
+//! mounted read-only over its place in `/opt/ml`.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bessemer_compute::Bind;
+use bessemer_objects::buckets::BucketDir;
+use flate2::bufread::MultiGzDecoder;
+use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
+
+use super::{Failed, Source, Uri, inputs};
+
+/// Where a program finds all that is its own.
+pub(crate) const ML: &str = "/opt/ml";
+/// Objects up to this many bytes are copied, so that programs may change them.
+const COPIED: u64 = 1 << 20;
+/// Objects that are mounted, at most. The rest is copied.
+const MOUNTS: usize = 512;
+
+/// The folder of an instance that is being filled.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) buckets: Arc<BucketDir>,
+    /// `algo-<n>` of the attempt's folder.
+    pub(crate) folder: PathBuf,
+    /// Counts instances from 0.
+    pub(crate) index: usize,
+    /// How many instances there are.
+    pub(crate) count: usize,
+    /// The objects that are mounted.
+    pub(crate) mounts: Vec<Bind>,
+}
+
+impl Stage {
+    /// The host's name.
+    pub(crate) fn host(&self) -> String {
+        host_name(self.index)
+    }
+
+    /// Makes a folder of `/opt/ml`.
+    pub(crate) fn folder(&self, inside: &str) -> Result<PathBuf, Failed> {
+        let folder = self.outside(Path::new(inside))?;
+        fs::create_dir_all(&folder).map_err(Failed::internal)?;
+        Ok(folder)
+    }
+
+    /// Writes a file of `/opt/ml`.
+    pub(crate) fn write(&self, inside: &str, text: &str) -> Result<(), Failed> {
+        let path = self.outside(Path::new(inside))?;
+        let write = || {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            fs::write(&path, text)
+        };
+        write().map_err(Failed::internal)
+    }
+
+    /// Puts this instance's part of `source` below the folder `inside`. `may_change`: the program
+    /// may want to write what it finds, so everything is copied.
+    pub(crate) fn input(
+        &mut self,
+        source: &Source,
+        inside: &str,
+        may_change: bool,
+    ) -> Result<(), Failed> {
+        self.folder(inside)?;
+        for input in source.objects(&self.buckets, self.index, self.count)? {
+            let target = Path::new(inside).join(&input.relative);
+            if source.is_gzip {
+                self.unpack(&input.uri, &target)?;
+            } else {
+                self.put(&input.uri, &target, may_change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all objects below the prefix `uri` into the folder `inside`, if there are any.
+    pub(crate) fn copies(&mut self, uri: &Uri, inside: &str) -> Result<(), Failed> {
+        self.folder(inside)?;
+        let keys = inputs::keys_below(&self.buckets, uri)?;
+        let base = inputs::base_of(&uri.key, &keys);
+        for key in keys {
+            let target = Path::new(inside).join(&key[base..]);
+            self.put(&Uri { bucket: uri.bucket.clone(), key }, &target, true)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, uri: &Uri, inside: &Path, may_change: bool) -> Result<(), Failed> {
+        let object = inputs::open(&self.buckets, uri)?;
+        let target = self.target(inside)?;
+        let failed = |error: io::Error| Failed::internal(format!("copy `{uri}`: {error}"));
+        let copy = File::create(&target).map_err(failed)?;
+        let (file, size) = (&object.file, object.info.size);
+        if size > COPIED && ioctl_ficlone(&copy, file).is_ok() {
+            return Ok(());
+        }
+        let is_mounted = size > COPIED && !may_change && self.mounts.len() < MOUNTS;
+        if is_mounted && self.mount(file, inside).map_err(failed)? {
+            return Ok(());
+        }
+        io::copy(&mut &*file, &mut &copy).map(drop).map_err(failed)
+    }
+
+    fn unpack(&self, uri: &Uri, inside: &Path) -> Result<(), Failed> {
+        let object = inputs::open(&self.buckets, uri)?;
+        let inside = match inside.extension() {
+            Some(extension) if extension == "gz" => inside.with_extension(""),
+            _ => inside.to_owned(),
+        };
+        let target = self.target(&inside)?;
+        let mut copy = File::create(&target).map_err(Failed::internal)?;
+        let mut content = MultiGzDecoder::new(io::BufReader::new(object.file));
+        io::copy(&mut content, &mut copy)
+            .map(drop)
+            .map_err(|error| Failed::client(format!("unpack `{uri}`: {error}")))
+    }
+
+    /// Has an object's own file mounted at `inside`. False if others can't read it, or the file system
+    /// has no links.
+    fn mount(&mut self, file: &File, inside: &Path) -> io::Result<bool> {
+        let is_open = file.metadata()?.permissions().mode() & 0o004 != 0;
+        let link = self.folder.join("objects").join(self.mounts.len().to_string());
+        fs::create_dir_all(self.folder.join("objects"))?;
+        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let linked = linkat(CWD, open.as_str(), CWD, &link, AtFlags::SYMLINK_FOLLOW);
+        if !is_open || linked.is_err() {
+            return Ok(false);
+        }
+        self.mounts.push(Bind::read_only(link, inside));
+        Ok(true)
+    }
+
+    /// The path outside of a file that is to be made, with its folder.
+    fn target(&self, inside: &Path) -> Result<PathBuf, Failed> {
+        let target = self.outside(inside)?;
+        fs::create_dir_all(target.parent().unwrap_or(Path::new("/"))).map_err(Failed::internal)?;
+        Ok(target)
+    }
+
+    /// The path outside of a path inside, which has to be below `/opt/ml`.
+    pub(crate) fn outside(&self, inside: &Path) -> Result<PathBuf, Failed> {
+        let refuse =
+            || Failed::client(format!("the path `{}` is not below `{ML}`", inside.display()));
+        let below = inside.strip_prefix(ML).map_err(|_| refuse())?;
+        let is_plain = |part| matches!(part, std::path::Component::Normal(_));
+        if below.components().all(is_plain) {
+            Ok(self.folder.join("ml").join(below))
+        } else {
+            Err(refuse())
+        }
+    }
+}
+
+/// The name of instance `index`, which counts from 0.
+pub(crate) fn host_name(index: usize) -> String {
+    format!("algo-{}", index + 1)
+}

@@ -1,0 +1,226 @@
+//! An attempt whose model has code of its own: the engine and the code together in a sandbox, which
+//! sees the job's data and model, the code's environment, and nothing else.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bessemer_compute::{
+    Attached, Bind, Cause, Child, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
+};
+use bessemer_domain::{FailureClass, ProcessId};
+use bessemer_jobs::{Attempt, Control, identify_process, wait_for_exit};
+
+use super::{
+    Failed, Order,
+    code::{CODE, MODEL},
+    end,
+    order::{LEFT, ORDER},
+    streams::Streams,
+};
+
+/// The job's folder, and that of the inputs, in the sandbox.
+const JOB: &str = "/opt/bessemer/job";
+pub(super) const INPUTS: &str = "/opt/bessemer/inputs";
+/// The engine, in the sandbox.
+const ENGINE: &str = "/opt/bessemer/bin/bessemer";
+
+/// Processes and threads of a job, at most.
+const PROCESSES: u32 = 4096;
+
+/// Where an attempt's parts are, in the job's folder.
+pub(super) fn left(folder: &Path) -> PathBuf {
+    folder.join(LEFT)
+}
+
+/// What an attempt runs with, beside its order.
+pub(super) struct Setting<'r> {
+    pub(super) folder: &'r Path,
+    pub(super) environment: &'r Environment,
+    pub(super) variables: Vec<(String, String)>,
+    /// Whether it has this machine's network.
+    pub(super) has_network: bool,
+    pub(super) streams: &'r Streams,
+}
+
+/// Makes ready what the sandbox sees, and says how it is to run.
+pub(super) fn prepare(
+    attempt: &Attempt,
+    order: &Order,
+    setting: &Setting<'_>,
+) -> Result<ProcessSpec, Failed> {
+    let folder = setting.folder;
+    let left = left(folder);
+    fs::create_dir_all(&left).map_err(Failed::infrastructure)?;
+    end::forget(&left).map_err(Failed::infrastructure)?;
+    order.write(folder).map_err(Failed::infrastructure)?;
+    let uid = rustix::process::geteuid()
+        .is_root()
+        .then(|| UidRange::default().of_attempt(attempt.job.id.0.unsigned_abs()));
+    let (inputs, unpacked, code) =
+        (folder.join("inputs"), folder.join("unpacked"), folder.join("code"));
+    if let Some(uid) = uid {
+        let given = [&left, &unpacked, &code].into_iter().filter(|folder| folder.exists());
+        for folder in given {
+            hand_over(folder, uid).map_err(Failed::infrastructure)?;
+        }
+        for folder in [&inputs, &folder.join(ORDER)] {
+            open_to_all(folder).map_err(Failed::infrastructure)?;
+        }
+    }
+    let engine = std::env::current_exe().map_err(Failed::infrastructure)?;
+    let control = folder.join(format!("control-{}", attempt.number));
+    let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
+    spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
+    spec.env = environment(setting);
+    spec.cwd = PathBuf::from(MODEL);
+    spec.uid = uid;
+    spec.mounts = vec![
+        Bind::read_only(engine, ENGINE),
+        Bind::read_only(inputs, INPUTS),
+        Bind::read_only(folder.join(ORDER), Path::new(JOB).join(ORDER)),
+        Bind::writable(left, Path::new(JOB).join(LEFT)),
+        Bind::writable(unpacked, MODEL),
+    ];
+    if code.exists() {
+        spec.mounts.push(Bind::read_only(code, CODE));
+    }
+    spec.mounts.extend(setting.environment.mounts.iter().cloned());
+    spec.limits = Limits {
+        memory: Some(attempt.resources.memory),
+        cores: Some(f64::from(attempt.resources.cores)),
+        processes: Some(PROCESSES),
+        ..Limits::default()
+    };
+    spec.network = setting.has_network;
+    spec.stop_grace = Duration::from_secs(30);
+    Ok(spec)
+}
+
+/// The whole environment: ours first, so that the user's own goes before it.
+fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
+    let programs = setting.environment.folder.join("bin");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+    let code = format!("{CODE}:{MODEL}/code:{MODEL}/code/lib");
+    let ours = [
+        ("PATH", path.as_str()),
+        ("HOME", "/tmp"),
+        ("TMPDIR", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("PYTHONUNBUFFERED", "1"),
+        ("PYTHONPATH", code.as_str()),
+        ("SM_MODEL_DIR", MODEL),
+        ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache"),
+    ];
+    let mut all: Vec<(OsString, OsString)> = Vec::new();
+    let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in ours.into_iter().chain(users) {
+        all.retain(|(known, _)| known != name);
+        all.push((name.into(), value.into()));
+    }
+    all
+}
+
+/// Lets the sandbox's user read the folders below `folder`. Objects are linked there as they are, and
+/// closed ones were copied.
+fn open_to_all(folder: &Path) -> std::io::Result<()> {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            if about.is_dir() {
+                waiting.push(entry.path());
+            } else if about.mode() & 0o004 == 0 {
+                // Another name of the object, whose mode is the bucket's.
+                let copy = folder.join(".copy");
+                fs::copy(entry.path(), &copy)?;
+                fs::set_permissions(&copy, fs::Permissions::from_mode(0o644))?;
+                fs::rename(&copy, entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the order to its end.
+pub(super) async fn run(
+    launcher: &Launcher,
+    spec: ProcessSpec,
+    control: &Control,
+) -> Result<(), Failed> {
+    let (launcher, failed) = (launcher.clone(), |error| Failed::infrastructure(error));
+    let prepared =
+        blocking(move || launcher.prepare(&spec).map_err(|error| launch(&error))).await?;
+    let process = identify_process(prepared.id().pid).map_err(failed)?;
+    control.launched(Some(process.clone())).await.map_err(Failed::infrastructure)?;
+    let child = blocking(move || prepared.go().map_err(|error| launch(&error))).await?;
+    follow(child, &process, control).await
+}
+
+/// Waits for what an earlier server started. False: nothing ever ran.
+pub(super) async fn resume(
+    launcher: &Launcher,
+    folder: &Path,
+    number: u32,
+    control: &Control,
+) -> Result<bool, Failed> {
+    let notes = folder.join(format!("control-{number}"));
+    let attached = launcher.reattach(&notes).map_err(|error| launch(&error))?;
+    match attached {
+        Attached::Running(child) => {
+            let Ok(process) = identify_process(child.id().pid) else { return Ok(true) };
+            follow(child, &process, control).await.map(|()| true)
+        }
+        Attached::Ended(exit) => judge(exit.cause).map(|()| true),
+        Attached::Failed(_) | Attached::Nothing => Ok(false),
+    }
+}
+
+/// Waits for the end, or brings it about once the job is told to stop.
+async fn follow(child: Child, process: &ProcessId, control: &Control) -> Result<(), Failed> {
+    tokio::select! {
+        ended = wait_for_exit(process) => ended.map_err(Failed::infrastructure)?,
+        stop = control.stopping() => {
+            child.stop().map_err(|error| launch(&error))?;
+            let grace = Duration::from_millis(stop.grace_millis);
+            if tokio::time::timeout(grace, wait_for_exit(process)).await.is_err() {
+                child.kill().map_err(|error| launch(&error))?;
+            }
+        }
+    }
+    let exit = blocking(move || child.wait().map_err(|error| launch(&error))).await?;
+    judge(exit.cause)
+}
+
+/// What the sandbox was ended for, if it was; how its work ended it tells by itself.
+fn judge(cause: Option<Cause>) -> Result<(), Failed> {
+    match cause {
+        Some(Cause::OutOfMemory) => Err(Failed {
+            class: FailureClass::OutOfMemory,
+            message: "AlgorithmError: OutOfMemory: the model's code took more memory than its \
+                      instance type has"
+                .to_owned(),
+        }),
+        Some(Cause::OutOfDisk) => Err(Failed::invalid(
+            "AlgorithmError: the model's code filled the disk space that the job may take",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn launch(error: &bessemer_compute::LaunchError) -> Failed {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    Failed::infrastructure(format!("failed to {error}{}", source.unwrap_or_default()))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
+    tokio::task::spawn_blocking(work).await.map_err(Failed::infrastructure)?
+}

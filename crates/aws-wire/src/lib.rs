@@ -25,3 +25,4 @@ pub use error::{Fault, ServiceError};
 pub use model::{ModelError, Operation, Service, service, services};
 pub use protocol::{Call, OutputError, Protocol, error_response};
 pub use request::Request;
+pub use timestamp::timestamp_seconds;

@@ -33,6 +33,11 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     }
 }
 
+/// The instant that `text` names in any of the forms, in seconds since 1970.
+pub fn timestamp_seconds(text: &str) -> Option<f64> {
+    parse(text)?.as_f64()
+}
+
 fn number(seconds: f64) -> Option<Value> {
     if seconds.fract() == 0.0 && seconds.abs() < 9.0e15 {
         return Some(Value::from(seconds as i64));

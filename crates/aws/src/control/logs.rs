@@ -22,7 +22,8 @@ pub(super) struct JobLogs {
     since: Option<u64>,
 }
 
-/// The lines after `positions`, in the order of their times, and where to go on.
+/// The lines after `positions`, in the order of their times, where to go on, and whether there is
+/// more to be had at once.
 pub(super) async fn read(platform: &Platform, input: JobLogs) -> Result<Value, ServiceError> {
     let which = Which { name: input.name.clone(), kind: input.kind.clone() };
     let job = find(platform, &which).await?;
@@ -31,7 +32,7 @@ pub(super) async fn read(platform: &Platform, input: JobLogs) -> Result<Value, S
     let prefix = format!("{}/", job.name);
     let ended = job.lifecycle.state.name().is_final();
     let read = tokio::task::spawn_blocking(move || lines(&logs, group, &prefix, &input)).await;
-    let (lines, positions) = match read {
+    let (lines, positions, more) = match read {
         Ok(Ok(read)) => read,
         Ok(Err(error)) => {
             tracing::error!(%error, "a job's log can't be read");
@@ -39,7 +40,7 @@ pub(super) async fn read(platform: &Platform, input: JobLogs) -> Result<Value, S
         }
         Err(_) => return Err(ServiceError::internal()),
     };
-    Ok(json!({ "lines": lines, "positions": positions, "ended": ended }))
+    Ok(json!({ "lines": lines, "positions": positions, "more": more, "ended": ended }))
 }
 
 fn lines(
@@ -47,21 +48,66 @@ fn lines(
     group: &str,
     prefix: &str,
     input: &JobLogs,
-) -> std::io::Result<(Vec<Value>, Map<String, Value>)> {
+) -> std::io::Result<(Vec<Value>, Map<String, Value>, bool)> {
     let mut streams = logs.streams(group)?.unwrap_or_default();
     streams.retain(|stream| stream.starts_with(prefix));
     streams.sort();
     let window = Window { from_millis: input.since.unwrap_or(0), most: MOST, ..Window::default() };
-    let mut found: Vec<(String, Record)> = Vec::new();
+    let mut found: Vec<(usize, Record)> = Vec::new();
     let mut positions = Map::new();
-    for stream in streams {
-        let Some(mut reader) = LogReader::open(&logs.file(group, &stream))? else { continue };
-        let from = input.positions.get(&stream).and_then(Value::as_u64).unwrap_or(0);
+    // Of a stream that has more than a page, nothing is known past its page's end.
+    let mut known_until = u64::MAX;
+    for (index, stream) in streams.iter().enumerate() {
+        let Some(mut reader) = LogReader::open(&logs.file(group, stream))? else { continue };
+        let from = input.positions.get(stream).and_then(Value::as_u64).unwrap_or(0);
         let page = reader.forward(from, &window)?;
+        if let Some(last) =
+            page.records.last().filter(|_| reader.end().is_ok_and(|end| end > page.end))
+        {
+            known_until = known_until.min(last.millis);
+        }
         positions.insert(stream.clone(), json!(page.end));
-        found.extend(page.records.into_iter().map(|record| (stream.clone(), record)));
+        found.extend(page.records.into_iter().map(|record| (index, record)));
     }
     found.sort_by_key(|(_, record)| record.millis);
-    let line = |(stream, record): (String, Record)| json!({ "stream": stream, "at": record.millis, "text": record.text });
-    Ok((found.into_iter().map(line).collect(), positions))
+    let later = found.split_off(found.partition_point(|(_, record)| record.millis <= known_until));
+    for (index, record) in later.iter().rev() {
+        positions.insert(streams[*index].clone(), json!(record.position));
+    }
+    let line = |(index, record): (usize, Record)| json!({ "stream": streams[index], "at": record.millis, "text": record.text });
+    let lines = found.into_iter().map(line).collect();
+    Ok((lines, positions, known_until < u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn long_streams_are_merged_by_time_across_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogFolder::new(folder.path());
+        fs::create_dir_all(logs.group("g")).unwrap();
+        // One stream is dense, the other is spread over the same time.
+        let dense: Vec<String> = (0..5000).map(|at| format!("{at} o dense\n")).collect();
+        let sparse: Vec<String> = (0..500).map(|at| format!("{} o sparse\n", at * 10)).collect();
+        fs::write(logs.file("g", "job/a"), dense.concat()).unwrap();
+        fs::write(logs.file("g", "job/b"), sparse.concat()).unwrap();
+        fs::write(logs.file("g", "other/b"), "1 o x\n").unwrap();
+        let mut input =
+            JobLogs { name: "job".to_owned(), kind: None, positions: Map::new(), since: None };
+        let mut all: Vec<u64> = Vec::new();
+        loop {
+            let (found, positions, more) = lines(&logs, "g", "job/", &input).unwrap();
+            all.extend(found.iter().map(|line| line["at"].as_u64().unwrap()));
+            input.positions = positions;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(all.len(), 5500);
+        assert!(all.is_sorted());
+    }
 }

@@ -4,6 +4,7 @@ mod error;
 mod jobs;
 mod models;
 mod processing;
+mod search;
 mod tags;
 mod times;
 mod training;
@@ -36,10 +37,12 @@ pub(crate) async fn call(
         "DescribeTrainingJob" => training::describe(platform, decode(call)?).await,
         "ListTrainingJobs" => jobs::list(platform, Training, decode(call)?).await,
         "StopTrainingJob" => jobs::stop(platform, Training, decode(call)?).await,
+        "UpdateTrainingJob" => training::update(platform, decode(call)?).await,
         "CreateProcessingJob" => processing::create(platform, caller, &call.input).await,
         "DescribeProcessingJob" => processing::describe(platform, decode(call)?).await,
         "ListProcessingJobs" => jobs::list(platform, Processing, decode(call)?).await,
         "StopProcessingJob" => jobs::stop(platform, Processing, decode(call)?).await,
+        "Search" => search::search(platform, decode(call)?).await,
         "AddTags" => tags::add(platform, decode(call)?).await,
         "ListTags" => tags::list(platform, decode(call)?).await,
         "DeleteTags" => tags::delete(platform, decode(call)?).await,

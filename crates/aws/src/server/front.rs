@@ -45,9 +45,9 @@ impl Front {
         let wire = request_wire(&request);
         let claimed = sigv4::claimed_service(&wire);
         let protocol = Protocol::guess(&wire);
-        // Only S3 speaks XML to a bare request.
+        // Only S3 and its kin, such as `s3express`, speak XML to a bare request.
         let protocol = match (protocol, claimed.as_deref()) {
-            (Protocol::RestXml, Some(name)) if name != "s3" => Protocol::RestJson,
+            (Protocol::RestXml, Some(name)) if !name.starts_with("s3") => Protocol::RestJson,
             (protocol, _) => protocol,
         };
         match claimed.as_deref() {

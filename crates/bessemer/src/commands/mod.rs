@@ -7,6 +7,7 @@ mod env;
 mod exec;
 mod jobs;
 mod keys;
+mod logs;
 mod rejects;
 mod replay;
 mod runtime;
@@ -35,6 +36,7 @@ enum Command {
     Exec(exec::Exec),
     Keys(keys::Keys),
     Jobs(jobs::Jobs),
+    Logs(logs::Logs),
     Demo(demo::Demo),
     Runtime(runtime::Runtime),
     Completion(completion::Completion),
@@ -55,6 +57,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Exec(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Jobs(command) => command.run(),
+        Command::Logs(command) => command.run(),
         Command::Attempt(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Runtime(command) => command.run(),

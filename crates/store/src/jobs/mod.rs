@@ -200,9 +200,28 @@ impl JobTable<'_> {
         record::by_name(self.0.readers(), kind, name).await
     }
 
+    /// The job of that number.
+    pub async fn get_by_id(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let mut reader = self.0.readers().acquire().await?;
+        record::by_id(&mut reader, id).await
+    }
+
     /// What job `id` was asked to do and what came of it.
     pub async fn documents(&self, id: JobId) -> Result<Documents, StoreError> {
         record::documents(self.0.readers(), id).await
+    }
+
+    /// The documents of many jobs at once, in no order; those that do not exist are left out.
+    pub async fn documents_of(&self, ids: &[JobId]) -> Result<Vec<(JobId, Documents)>, StoreError> {
+        record::documents_of(self.0.readers(), ids).await
+    }
+
+    /// Keeps `request` as what job `id` was asked to do. An attempt under way knows nothing of it.
+    pub async fn set_request(&self, id: JobId, request: String) -> Result<(), StoreError> {
+        let write = self.0.write(move |conn| {
+            Box::pin(async move { record::set_request(conn, id, &request).await })
+        });
+        write.await
     }
 
     /// The attempts at job `id`, in order.

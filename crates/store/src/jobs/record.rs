@@ -118,6 +118,38 @@ pub(super) async fn documents(readers: &SqlitePool, id: JobId) -> Result<Documen
     Ok(Documents { request: columns.get("request")?, result: columns.get("result")? })
 }
 
+/// The documents of many jobs at once, in no order.
+pub(super) async fn documents_of(
+    readers: &SqlitePool,
+    ids: &[JobId],
+) -> Result<Vec<(JobId, Documents)>, StoreError> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let ids = serde_json::to_string(&ids).expect("numbers are JSON");
+    let sql = "SELECT job_id, request, result FROM job_documents
+               WHERE job_id IN (SELECT value FROM json_each(?))";
+    let rows = sqlx::query(sql).bind(ids).fetch_all(readers).await?;
+    let documents = |row| {
+        let columns = Columns::new(row, "job_documents", "job_id");
+        let documents =
+            Documents { request: columns.get("request")?, result: columns.get("result")? };
+        Ok((JobId(columns.get("job_id")?), documents))
+    };
+    rows.iter().map(documents).collect()
+}
+
+/// Writes another request in the place of job `id`'s.
+pub(super) async fn set_request(
+    conn: &mut SqliteConnection,
+    id: JobId,
+    request: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE job_documents SET request = ? WHERE job_id = ?";
+    match sqlx::query(sql).bind(request).bind(id.0).execute(conn).await?.rows_affected() {
+        0 => Err(StoreError::NoJob(id)),
+        _ => Ok(()),
+    }
+}
+
 pub(super) async fn attempts(
     readers: &SqlitePool,
     id: JobId,

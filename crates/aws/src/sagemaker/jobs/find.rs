@@ -1,7 +1,7 @@
 //! A job with its documents, by the name that a call gives.
 
 use bessemer_domain::JobKind;
-use bessemer_store::Job;
+use bessemer_store::{Documents, Job};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -32,18 +32,18 @@ pub(in super::super) async fn find(
 ) -> Result<Found, Error> {
     let job = platform.jobs.get(kind, name).await?;
     let documents = platform.jobs.documents(&job).await?;
-    read(job, &documents.request, documents.result.as_deref())
+    read(job, &documents)
 }
 
 /// A job from its documents.
-fn read(job: Job, request: &str, result: Option<&str>) -> Result<Found, Error> {
-    let read: Result<JobRequest, _> = serde_json::from_str(request);
+pub(in super::super) fn read(job: Job, documents: &Documents) -> Result<Found, Error> {
+    let read: Result<JobRequest, _> = serde_json::from_str(&documents.request);
     let JobRequest { job: request } = read.map_err(|error| Error::Internal(error.into()))?;
     let request = match request {
         Value::Object(request) => request,
         _ => Map::new(),
     };
-    Ok(Found { job, request, result: self::result(result)? })
+    Ok(Found { job, request, result: result(documents.result.as_deref())? })
 }
 
 /// What came of a job, from its document.

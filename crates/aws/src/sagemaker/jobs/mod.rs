@@ -1,5 +1,6 @@
 //! What jobs of every kind have in common: names, submission, status, lists, stops.
 
+mod checks;
 mod find;
 mod instance;
 mod kind;
@@ -10,7 +11,8 @@ mod status;
 mod stop;
 mod submit;
 
-pub(super) use find::{Found, JobName, find};
+pub(super) use checks::{check_absent, check_unique, check_uri, unsupported};
+pub(super) use find::{Found, JobName, find, read};
 pub(super) use instance::resources;
 pub(super) use kind::words;
 pub(super) use list::list;

@@ -14,6 +14,10 @@ const PREFIXES: [&str; 4] =
 pub(in super::super) fn reason(job: &Job) -> Option<String> {
     let state = &job.lifecycle.state;
     let (class, message) = state.failure().filter(|_| state.name().is_final())?;
+    Some(text(class, message))
+}
+
+fn text(class: FailureClass, message: &str) -> String {
     let prefix = match class {
         FailureClass::Capacity => "CapacityError",
         FailureClass::Infrastructure => "InternalServerError",
@@ -25,5 +29,21 @@ pub(in super::super) fn reason(job: &Job) -> Option<String> {
     } else {
         format!("{prefix}: {message}")
     };
-    Some(text.chars().take(LENGTH).collect())
+    text.chars().take(LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_begin_with_their_class_once() {
+        assert_eq!(text(FailureClass::Algorithm, "exit code: 1"), "AlgorithmError: exit code: 1");
+        assert_eq!(text(FailureClass::OutOfMemory, "x"), "AlgorithmError: x");
+        assert_eq!(text(FailureClass::Infrastructure, "x"), "InternalServerError: x");
+        assert_eq!(text(FailureClass::Capacity, "x"), "CapacityError: x");
+        assert_eq!(text(FailureClass::Invalid, "x"), "ClientError: x");
+        assert_eq!(text(FailureClass::Algorithm, "AlgorithmError: x"), "AlgorithmError: x");
+        assert_eq!(text(FailureClass::Invalid, &"é".repeat(2000)).chars().count(), LENGTH);
+    }
 }

@@ -66,7 +66,7 @@ pub(in super::super) async fn submit(
 /// What its instances have, or what its `Environment` asks for instead: the smallest instances have
 /// two cores, which is more than most small jobs want of a machine.
 fn asked(new: &Submission) -> Result<Resources, Error> {
-    let mut asked = resources(&new.instance_type, new.instance_count);
+    let mut asked = resources(&new.instance_type, new.instance_count)?;
     let setting = |name: &str| new.input["Environment"][name].as_str();
     if let Some(text) = setting("BESSEMER_CORES") {
         let cores = text.parse().ok().filter(|cores| *cores > 0);

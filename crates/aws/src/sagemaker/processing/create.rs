@@ -9,6 +9,7 @@ use super::super::{
     jobs::{Submission, submit},
     tags::WireTag,
 };
+use super::checks::{self, Checked};
 use crate::{caller::Caller, platform::Platform};
 
 /// Seconds that a job may run if it doesn't say.
@@ -50,6 +51,7 @@ pub(crate) async fn create(
 ) -> Result<Value, Error> {
     let internal = |error: serde_json::Error| Error::Internal(error.into());
     let request = CreateProcessingJob::deserialize(input).map_err(internal)?;
+    checks::check(&Checked::deserialize(input).map_err(internal)?).map_err(Error::Validation)?;
     let cluster = request.processing_resources.cluster_config;
     let runtime = request.stopping_condition.map(|condition| condition.max_runtime_in_seconds);
     let runtime = runtime.unwrap_or(DEFAULT_RUNTIME);

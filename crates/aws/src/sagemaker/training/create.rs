@@ -9,6 +9,7 @@ use super::super::{
     jobs::{Submission, submit},
     tags::WireTag,
 };
+use super::checks;
 use crate::{caller::Caller, platform::Platform};
 
 /// Seconds that a job may run if it doesn't say.
@@ -16,11 +17,13 @@ pub(super) const DEFAULT_RUNTIME: u64 = 86_400;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct CreateTrainingJob {
+pub(super) struct CreateTrainingJob {
     training_job_name: String,
-    resource_config: Option<ResourceConfig>,
+    pub(super) resource_config: Option<ResourceConfig>,
     #[serde(default)]
-    stopping_condition: StoppingCondition,
+    pub(super) stopping_condition: StoppingCondition,
+    #[serde(default)]
+    pub(super) enable_managed_spot_training: bool,
     retry_strategy: Option<RetryStrategy>,
     #[serde(default)]
     tags: Vec<WireTag>,
@@ -28,17 +31,17 @@ struct CreateTrainingJob {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct ResourceConfig {
-    instance_type: Option<String>,
-    instance_count: Option<u32>,
+pub(super) struct ResourceConfig {
+    pub(super) instance_type: Option<String>,
+    pub(super) instance_count: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
-struct StoppingCondition {
+pub(super) struct StoppingCondition {
     #[serde(rename = "MaxRuntimeInSeconds")]
-    runtime: Option<u64>,
+    pub(super) runtime: Option<u64>,
     #[serde(rename = "MaxWaitTimeInSeconds")]
-    wait_time: Option<u64>,
+    pub(super) wait_time: Option<u64>,
     #[serde(rename = "MaxPendingTimeInSeconds")]
     pending_time: Option<u64>,
 }
@@ -56,6 +59,7 @@ pub(crate) async fn create(
 ) -> Result<Value, Error> {
     let internal = |error: serde_json::Error| Error::Internal(error.into());
     let request = CreateTrainingJob::deserialize(input).map_err(internal)?;
+    checks::check(input, &request).map_err(Error::Validation)?;
     let config = request.resource_config;
     let (kind, count) = config.map(|config| (config.instance_type, config.instance_count)).unzip();
     let (kind, count) = (kind.flatten().unwrap_or_default(), count.flatten().unwrap_or(1));

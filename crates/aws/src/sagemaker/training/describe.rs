@@ -1,7 +1,7 @@
 //! `DescribeTrainingJob`: what Create was given, AWS's defaults, and how it stands.
 
 use bessemer_domain::{JobKind, Phase};
-use bessemer_store::Job;
+use bessemer_store::{HistoryEntry, Job};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,18 +11,18 @@ use super::{
         times::seconds,
     },
     create::DEFAULT_RUNTIME,
-    progress::{self, Transition},
+    progress::{self, Transition, transitions},
 };
 use crate::platform::Platform;
 
 pub(crate) async fn describe(platform: &Platform, input: JobName) -> Result<Value, Error> {
     let found = find(platform, JobKind::Training, &input.name).await?;
-    let transitions = progress::transitions(&platform.jobs.history(&found.job).await?);
-    Ok(Value::Object(answer(found, &transitions)))
+    let history = platform.jobs.history(&found.job).await?;
+    Ok(Value::Object(answer(found, &history)))
 }
 
 /// A job with all that is known of it.
-pub(crate) fn answer(found: Found, transitions: &[Transition]) -> Map<String, Value> {
+pub(crate) fn answer(found: Found, history: &[HistoryEntry]) -> Map<String, Value> {
     let Found { job, request, result } = found;
     let mut answer = completed(request);
     let artifacts = result.model_artifacts.unwrap_or_else(|| artifacts(&answer, &job.name));
@@ -39,7 +39,7 @@ pub(crate) fn answer(found: Found, transitions: &[Transition]) -> Map<String, Va
         }
         entry
     };
-    let shown: Vec<Value> = transitions.iter().map(transition).collect();
+    let shown: Vec<Value> = transitions(history).iter().map(transition).collect();
     answer.insert("SecondaryStatusTransitions".to_owned(), Value::Array(shown));
     answer.insert("ProfilingStatus".to_owned(), json!("Disabled"));
     if job.status() == Phase::Failed
@@ -47,8 +47,7 @@ pub(crate) fn answer(found: Found, transitions: &[Transition]) -> Map<String, Va
     {
         answer.insert("FailureReason".to_owned(), json!(reason));
     }
-    let start = transitions.iter().find(|transition| transition.status == "Downloading");
-    if let Some(start) = start.map(|transition| transition.start).or(job.started_at) {
+    if let Some(start) = job.started_at {
         answer.insert("TrainingStartTime".to_owned(), seconds(start));
         if let Some(end) = job.ended_at {
             let trained = end.saturating_sub(start).div_ceil(1_000);

@@ -89,3 +89,75 @@ fn step(
 
 const TRAINING: (&str, &str) =
     ("Training", "Training image download completed. Training in progress.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A history of (instant, state, stage, attempt).
+    fn history(steps: &[(u64, StateName, Option<&str>, u32)]) -> Vec<HistoryEntry> {
+        let entry =
+            |(at, state, stage, number): &(u64, StateName, Option<&str>, u32)| HistoryEntry {
+                at: *at,
+                event: String::new(),
+                state: *state,
+                stage: stage.map(str::to_owned),
+                number: *number,
+                class: None,
+                message: None,
+            };
+        steps.iter().map(entry).collect()
+    }
+
+    fn shown(history: &[HistoryEntry]) -> Vec<(&'static str, u64, Option<u64>)> {
+        let transitions = transitions(history).into_iter();
+        transitions.map(|step| (step.status, step.start, step.end)).collect()
+    }
+
+    #[test]
+    fn a_job_goes_from_starting_to_completed() {
+        let history = history(&[
+            (1, StateName::Queued, None, 0),
+            (2, StateName::Starting, None, 1),
+            (3, StateName::Starting, Some("Downloading"), 1),
+            (4, StateName::Running, Some("Downloading"), 1),
+            (5, StateName::Running, Some("Training"), 1),
+            (9, StateName::Running, Some("Uploading"), 1),
+            (10, StateName::Succeeded, Some("Uploading"), 1),
+        ]);
+        let expected = [
+            ("Starting", 1, Some(3)),
+            ("Downloading", 3, Some(5)),
+            ("Training", 5, Some(9)),
+            ("Uploading", 9, Some(10)),
+            ("Completed", 10, Some(10)),
+        ];
+        assert_eq!(shown(&history), expected);
+        assert_eq!(transitions(&history)[0].message, "Preparing the instances for training");
+        let last = shown(&history[..5]).pop();
+        assert_eq!(last, Some(("Training", 5, None)));
+    }
+
+    #[test]
+    fn an_attempt_that_is_repeated_starts_again() {
+        let steps = history(&[
+            (1, StateName::Running, Some("Training"), 1),
+            (2, StateName::Backoff, Some("Training"), 1),
+            (3, StateName::Queued, Some("Training"), 1),
+            (4, StateName::Starting, None, 2),
+        ]);
+        assert_eq!(shown(&steps), [("Training", 1, Some(2)), ("Starting", 2, None)]);
+    }
+
+    #[test]
+    fn a_stopped_job_uploads_what_it_has() {
+        let steps = history(&[
+            (1, StateName::Stopping, Some("Training"), 1),
+            (2, StateName::Stopping, Some("Uploading"), 1),
+            (3, StateName::Stopped, Some("Uploading"), 1),
+        ]);
+        let expected =
+            [("Stopping", 1, Some(2)), ("Uploading", 2, Some(3)), ("Stopped", 3, Some(3))];
+        assert_eq!(shown(&steps), expected);
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) async fn create(
     checks::check(&Checked::deserialize(input).map_err(internal)?).map_err(Error::Validation)?;
     let model = models::find(platform, caller, &request.model_name).await?;
     let arn = caller.arn("sagemaker", &format!("transform-job/{}", request.transform_job_name));
-    let resources = jobs::resources(&request.transform_resources.instance_type, 1);
+    let resources = jobs::resources(&request.transform_resources.instance_type, 1)?;
     let mut document = input.clone();
     document.as_object_mut().and_then(|members| members.remove("Tags"));
     let kept = TransformRequest { job: document, model: Value::Object(models::document(&model)?) };

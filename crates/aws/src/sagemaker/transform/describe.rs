@@ -1,7 +1,7 @@
 //! `DescribeTransformJob`: what Create was given, AWS's defaults, and how it stands.
 
 use bessemer_domain::{JobKind, Phase};
-use bessemer_store::Job;
+use bessemer_store::{Documents, Job};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -23,13 +23,14 @@ pub(crate) async fn describe(
 ) -> Result<Value, Error> {
     let job = platform.jobs.get(JobKind::Transform, &name).await?;
     let documents = platform.jobs.documents(&job).await?;
-    let kept: TransformRequest =
-        serde_json::from_str(&documents.request).map_err(|error| Error::Internal(error.into()))?;
-    Ok(Value::Object(answer(&job, kept.job)))
+    Ok(Value::Object(answer(&job, &documents)?))
 }
 
-fn answer(job: &Job, request: Value) -> Map<String, Value> {
-    let mut answer = match request {
+/// A job with all that is known of it.
+pub(crate) fn answer(job: &Job, documents: &Documents) -> Result<Map<String, Value>, Error> {
+    let kept: TransformRequest =
+        serde_json::from_str(&documents.request).map_err(|error| Error::Internal(error.into()))?;
+    let mut answer = match kept.job {
         Value::Object(request) => request,
         _ => Map::new(),
     };
@@ -49,7 +50,7 @@ fn answer(job: &Job, request: Value) -> Map<String, Value> {
         processing.entry("OutputFilter").or_insert_with(|| json!("$"));
         processing.entry("JoinSource").or_insert_with(|| json!("None"));
     }
-    answer
+    Ok(answer)
 }
 
 /// How a job stands, in the members that Describe and List share.

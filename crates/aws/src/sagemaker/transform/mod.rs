@@ -6,5 +6,5 @@ mod describe;
 mod request;
 
 pub(super) use create::create;
-pub(super) use describe::{describe, summary};
+pub(super) use describe::{answer, describe, summary};
 pub use request::TransformRequest;

@@ -1,6 +1,5 @@
 //! `bessemer jobs`: the jobs of a running server.
 
-mod logs;
 mod stats;
 mod text;
 
@@ -48,8 +47,8 @@ enum JobsCommand {
     Show(Which),
     /// Say why a job is where it is
     Why(Which),
-    /// Show what a job wrote
-    Logs(logs::Logs),
+    /// Show what a job wrote: `bessemer logs`
+    Logs(super::logs::LogsOptions),
     /// Wait for a job's end; the exit code is 10 if it failed, 12 if it was stopped
     Wait(Which),
     /// Stop a job

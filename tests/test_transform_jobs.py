@@ -4,6 +4,7 @@ run in the images' environments, in sandboxes."""
 import gzip
 import json
 import os
+import socket
 import struct
 
 import numpy as np
@@ -129,6 +130,7 @@ def test_an_xgboost_script_is_given_matrices(jobs, booster):
     path, trained = booster
     script = """
 import os
+import socket
 import xgboost
 
 def model_fn(model_dir):
@@ -346,6 +348,7 @@ def transform_fn(model, body, content_type, accept):
 def test_an_output_that_is_a_link_is_not_followed(jobs):
     script = """
 import os
+import socket
 
 def model_fn(model_dir):
     return None
@@ -364,3 +367,166 @@ def transform_fn(model, body, content_type, accept):
     described = jobs.run("thief", model, inputs=inputs, ends="Failed", **one)
     assert "`b.out`" in described["FailureReason"]
     assert "out/thief/b.out" not in jobs.keys("")
+
+
+# Servers
+
+# A container as AWS's documentation has it, of the standard library alone.
+SERVER = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/execution-parameters":
+            asked = {"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2}
+            self.answer(200, json.dumps(asked).encode())
+        else:
+            self.answer(200 if self.path == "/ping" else 404, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if b"bad" in body:
+            return self.answer(400, b"bad record")
+        if self.headers["Content-Type"] == "text/csv":
+            total = [sum(map(float, line.split(b","))) for line in body.splitlines()]
+            return self.answer(200, "".join(f"{number}\\n" for number in total).encode())
+        told = {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_") or name == "MINE"}
+        words = [self.headers["Content-Type"], self.headers["Accept"], len(body), open("/opt/ml/model/weights").read()]
+        self.answer(200, json.dumps([*words, told]).encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+print("serving", flush=True)
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def served(jobs):
+    files = {"weights": "w", "code/server.py": SERVER}
+    return jobs.model("served", files, image="local/img:1", BESSEMER_SERVE="python server.py", MINE="model")
+
+
+def test_a_server_is_sent_payloads_and_told_of_the_job(jobs, served):
+    jobs.run(
+        "served", served, "image/jpeg", split="None", assemble="None", accept="application/x-words",
+        inputs={"picture": b"\xff\xd8\x00"}, MaxPayloadInMB=5, BatchStrategy="MultiRecord", Environment={"MINE": "job"},
+    )
+    kind, accept, size, weights, told = json.loads(jobs.read("out/served/picture.out"))
+    assert (kind, accept, size, weights) == ("image/jpeg", "application/x-words", 3, "w")
+    expected = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "5", "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD"}
+    assert expected.items() <= told.items() and told["MINE"] == "job"
+    assert "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS" not in told
+    assert "serving" in jobs.log("served")
+
+
+def test_a_server_says_what_it_wants(jobs, served):
+    jobs.run("asks", served, assemble="None", inputs={"a": "1,2\n3,4\n"})
+    assert jobs.outputs("asks") == {"a.out": "3.0\n7.0\n"}
+    log = jobs.log("asks", "data-log")
+    assert "MaxPayloadInMB=2, BatchStrategy=SINGLE_RECORD" in log
+
+
+def test_what_a_server_refuses_fails_its_file(jobs, served):
+    described = jobs.run("refuses", served, inputs={"a": "1\n", "b": "bad\n"}, ends="Failed")
+    assert described["FailureReason"].startswith("ClientError: 1 of 2 files failed; s3://data/in/refuses/b: ")
+    assert "bad record" in described["FailureReason"]
+    assert "data/in/refuses/b: ClientError: 400" in jobs.log("refuses", "data-log")
+    assert jobs.outputs("refuses") == {"a.out": "1.0\n"}
+
+
+def test_parquet_goes_to_a_server_that_reads_csv(jobs, served):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"id": ["x", "y", "z"], "a": [1.0, 2.0, 3.0], "b": [10.0, 20.0, 30.0]})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    settings = {
+        "BESSEMER_CONTENT_TYPE": "text/csv", "BESSEMER_FEATURES": "a,b", "BESSEMER_JOIN": "id",
+        "BESSEMER_OUTPUT_FORMAT": "parquet", "BESSEMER_BATCH_ROWS": "2", "BESSEMER_COPIES": "1",
+    }
+    jobs.run(
+        "parquet", served, "application/x-parquet", split="None", accept="text/csv",
+        inputs={"rows.parquet": sink.getvalue()}, BatchStrategy="MultiRecord", Environment=settings,
+    )
+    assert jobs.keys("out/parquet/") == ["rows.parquet"]
+    scored = pq.read_table(io.BytesIO(jobs.read("out/parquet/rows.parquet")))
+    assert scored.to_pydict() == {"id": ["x", "y", "z"], "prediction": [11.0, 22.0, 33.0]}
+
+
+def test_a_command_that_serves_nothing_is_told_with_its_words(jobs):
+    model = jobs.model("dead", {"m": "x"}, image="local/img:1", BESSEMER_SERVE="echo no such weights >&2; exit 4")
+    described = jobs.run("dead", model, inputs={"a": "1\n"}, ends="Failed")
+    assert described["FailureReason"].startswith("AlgorithmError: ")
+    assert "no such weights" in described["FailureReason"]
+
+
+# Stops and kills
+
+# Waits in the middle of a call for a word of the test.
+WAITING_SCRIPT = """
+import socket
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, body, content_type, accept):
+    with socket.create_connection(("127.0.0.1", PORT)) as test:
+        test.recv(1)
+    return body, accept
+"""
+
+
+@pytest.fixture
+def gate():
+    """Where a script waits: a listening socket, and a script that waits there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        yield listener, WAITING_SCRIPT.replace("PORT", str(listener.getsockname()[1]))
+
+
+def test_a_stopped_job_ends_its_script(jobs, gate):
+    listener, script = gate
+    model = jobs.model("stopped", {"m": "x"}, code={"a.py": script})
+    jobs.put(**{"in/stopped/a": "1\n"})
+    jobs.create("stopped", model)
+    with listener.accept()[0] as waiting:
+        jobs.sagemaker.stop_transform_job(TransformJobName="stopped")
+        jobs.wait("stopped", "Stopped")
+        waiting.settimeout(60)
+        assert waiting.recv(1) == b""
+    assert jobs.keys("out/stopped/") == []
+
+
+def test_a_script_outlives_its_server(tmp_path, gate):
+    listener, script = gate
+    with platform.running(tmp_path / "data") as server:
+        server.client("s3").create_bucket(
+            Bucket="data", CreateBucketConfiguration={"LocationConstraint": platform.REGION}
+        )
+        before = Transforms(server)
+        model = before.model("kept", {"m": "x"}, code={"a.py": script})
+        before.put(**{"in/kept/a": "1\n"})
+        before.create("kept", model)
+        with listener.accept()[0] as waiting:
+            server.restart()
+            after = Transforms(server)
+            waiting.send(b".")
+            after.wait("kept")
+        assert after.outputs("kept") == {"a.out": "1\n"}
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()  # nobody called the script again

@@ -11,7 +11,7 @@ use std::{
 use bessemer_domain::{ExitCode, hex};
 use bessemer_models::{
     archive::{self, ModelFound},
-    http::{self, HttpModel, HttpOptions, HttpPayloads, OpenError, Target},
+    http::{self, HttpModel, HttpOptions, HttpPayloads, OpenError, ServerLog, Target},
     onnx::{OnnxModel, OnnxOptions, open_model},
     python::{HandlerOptions, PythonError, PythonModel, PythonPayloads},
     trees::{TreeModel, TreeOptions},
@@ -98,7 +98,7 @@ fn open_found(
         ModelFound::PythonHandler { script, .. } if options.native_only => {
             let name = script.file_name().unwrap_or(script.as_os_str()).display();
             Err(Failure::configuration(anyhow::anyhow!(
-                "the model runs its own code (`{name}`), which jobs of the server do not run yet"
+                "the model runs its own code (`{name}`), which is run in a sandbox alone"
             )))
         }
         ModelFound::PythonHandler { script, model_dir, requirements } => {
@@ -229,7 +229,8 @@ pub(crate) fn load_payload_model(
     }
     if let Some(command) = &options.serve {
         let target = Target::Serve { command: command.clone() };
-        let server = server_options(target, options, engine)?;
+        let mut server = server_options(target, options, engine)?;
+        server.log = Some(ServerLog::Stderr);
         let model =
             HttpPayloads::open(&server, options.content_type.as_deref()).map_err(server_failed)?;
         return Ok(Some(Arc::new(model)));

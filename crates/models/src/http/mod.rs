@@ -18,5 +18,5 @@ mod serve;
 
 pub use model::HttpModel;
 pub use open::OpenError;
-pub use options::{BatchStrategy, ContentType, HttpOptions, ParseOptionError, Target};
+pub use options::{BatchStrategy, ContentType, HttpOptions, ParseOptionError, ServerLog, Target};
 pub use payloads::HttpPayloads;

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -17,7 +18,7 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    BatchStrategy, HttpOptions,
+    BatchStrategy, HttpOptions, ServerLog,
     client::{Client, ClientError, SendError, shown},
     failure,
     parameters::ExecutionParameters,
@@ -185,7 +186,7 @@ pub(super) fn serve(
     command: &str,
     options: &HttpOptions,
 ) -> Result<(Pool, ExecutionParameters, usize), OpenError> {
-    let log = options.log.as_deref().map(open_log).transpose()?;
+    let log = options.log.as_ref().map(open_log).transpose()?;
     let to_run = Command { template: command.to_owned(), env: environment(options) };
     let failed = |error: StartError| OpenError::Start {
         command: command.to_owned(),
@@ -209,8 +210,16 @@ pub(super) fn serve(
     Ok((pool, asked, copies))
 }
 
-fn open_log(path: &Path) -> Result<File, OpenError> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
+fn open_log(log: &ServerLog) -> Result<File, OpenError> {
+    let (path, opened) = match log {
+        ServerLog::File(path) => {
+            (path.as_path(), OpenOptions::new().create(true).append(true).open(path))
+        }
+        ServerLog::Stderr => {
+            let stderr = io::stderr().as_fd().try_clone_to_owned();
+            (Path::new("stderr"), stderr.map(File::from))
+        }
+    };
     opened.map_err(|source| OpenError::Log { path: path.to_owned(), source })
 }
 

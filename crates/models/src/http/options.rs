@@ -33,8 +33,8 @@ pub struct HttpOptions {
     pub max_payload: Option<u64>,
     /// Calls at once, at most, over all copies. Wins over what the server asks for.
     pub max_concurrent: Option<usize>,
-    /// A file to which a command's output is appended.
-    pub log: Option<PathBuf>,
+    /// Where goes what a command prints. `None`: its last lines are kept for messages, no more.
+    pub log: Option<ServerLog>,
 }
 
 impl HttpOptions {
@@ -57,6 +57,15 @@ impl HttpOptions {
             log: None,
         }
     }
+}
+
+/// Where goes what a command prints, each line with its copy's number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerLog {
+    /// To the end of this file.
+    File(PathBuf),
+    /// To our stderr.
+    Stderr,
 }
 
 /// Where a model server is, or how to start it.

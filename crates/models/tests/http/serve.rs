@@ -9,7 +9,7 @@ use std::{
 };
 
 use bessemer_domain::{ExitCode, RejectClass};
-use bessemer_models::http::{HttpModel, HttpOptions, Target};
+use bessemer_models::http::{HttpModel, HttpOptions, ServerLog, Target};
 use bessemer_transform::model::{CallErrorKind, Copies, Model};
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ fn a_command_is_started_told_its_port_and_ended() {
     let mut setup =
         Setup::new(&[("MINE", "yes"), ("PARENT_WITH_CHILD", "1")]).with("ENVIRON_FILE", "environ");
     setup.options.max_payload = Some(2 << 20);
-    setup.options.log = Some(setup.path("log"));
+    setup.options.log = Some(ServerLog::File(setup.path("log")));
     let model = setup.open();
     assert_eq!(model.copies(), Some(Copies { there: 1, ready: 1 }));
     assert_eq!(model.limits().start_concurrent, Some(1));

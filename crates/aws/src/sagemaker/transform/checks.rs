@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Settings that a job's or a model's `Environment` may hold.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "BESSEMER_BATCH_ROWS",
     "BESSEMER_CONTENT_TYPE",
     "BESSEMER_COPIES",
@@ -19,6 +19,7 @@ const SETTINGS: [&str; 12] = [
     "BESSEMER_OUTPUT_PREFIX",
     "BESSEMER_OUTPUT_SCHEMA",
     "BESSEMER_REJECTED",
+    "BESSEMER_SERVE",
 ];
 
 /// Megabytes that all calls under way may hold together.

@@ -127,8 +127,8 @@ impl<W: Work> ContainerRunner<W> {
         work: &Arc<W>,
         logs: &HostLogs,
     ) -> Result<(Order, Group), Failed> {
-        control.stage("Downloading").await.map_err(Failed::internal)?;
         let image = self.site.images.find(&work.demand().image).map_err(Failed::client)?;
+        control.stage("Downloading").await.map_err(Failed::internal)?;
         let staged = {
             let (site, work, image) = (Arc::clone(&self.site), Arc::clone(work), image.clone());
             let (job, number) = (attempt.job.id, attempt.number);

@@ -22,7 +22,7 @@ pub(super) fn last_values(
         match Regex::new(regex) {
             Ok(regex) => metrics.push((name.clone(), regex)),
             Err(_) => {
-                logs.say(&format!("The metric `{name}` is left out: its pattern is not read"))
+                logs.say(&format!("The metric `{name}` is left out: its pattern is not read"));
             }
         }
     }

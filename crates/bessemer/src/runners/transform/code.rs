@@ -38,6 +38,13 @@ pub(super) enum StagedModel {
         /// The text of its requirements, if it has some.
         requirements: Option<String>,
     },
+    /// A server of the container contract.
+    Server {
+        /// The command that starts it.
+        command: String,
+        /// The text of its requirements, if it has some.
+        requirements: Option<String>,
+    },
 }
 
 /// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked to
@@ -55,13 +62,23 @@ pub(super) fn stage_model(
     if is_archive {
         unpack(&model, &unpacked)?;
     }
-    if let Some(program) = &plan.container.program {
-        if !is_archive {
-            let copied = fs::create_dir_all(&unpacked)
-                .and_then(|()| fs::copy(&model, unpacked.join(name.unwrap_or("model"))));
-            copied.map_err(Failed::infrastructure)?;
+    let (program, serve) = (&plan.container.program, &plan.container.serve);
+    if !is_archive && (program.is_some() || serve.is_some()) {
+        let copied = fs::create_dir_all(&unpacked)
+            .and_then(|()| fs::copy(&model, unpacked.join(name.unwrap_or("model"))));
+        copied.map_err(Failed::infrastructure)?;
+    }
+    if let Some(command) = serve {
+        let code = submitted(buckets, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
+        let (command, requirements) = (command.clone(), requirements_in(&code)?);
+        return Ok(StagedModel::Server { command, requirements });
+    }
+    if let Some(program) = program {
+        if let Some(code) = submitted(buckets, plan, folder)? {
+            return script_in(&code, program, Path::new(CODE), MODEL.into());
         }
-        return script_of(buckets, plan, program, folder);
+        let inside = Path::new(MODEL).join("code");
+        return script_in(&unpacked.join("code"), program, &inside, MODEL.into());
     }
     if !is_archive {
         return Ok(StagedModel::Native(model));
@@ -78,25 +95,16 @@ pub(super) fn stage_model(
     }
 }
 
-/// The script that the user named: in an archive of its own, or in the model's.
-fn script_of(
-    buckets: &BucketDir,
-    plan: &Plan,
-    program: &str,
-    folder: &Path,
-) -> Result<StagedModel, Failed> {
-    let Some(submitted) =
-        plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"))
-    else {
-        let code = folder.join("unpacked/code");
-        return script_in(&code, program, &Path::new(MODEL).join("code"), MODEL.into());
-    };
-    let source = Place::parse(submitted).map_err(Failed::invalid)?;
+/// The folder of the code that came in an archive of its own, if it did.
+fn submitted(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
+    let uri = plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"));
+    let Some(uri) = uri else { return Ok(None) };
+    let source = Place::parse(uri).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
     stage::link(buckets, &source, &packed)?;
     let code = folder.join("code");
     unpack(&packed, &code)?;
-    script_in(&code, program, Path::new(CODE), MODEL.into())
+    Ok(Some(code))
 }
 
 /// The script `program` in the folder `code`, which is `inside` in the sandbox.
@@ -115,15 +123,19 @@ fn script_in(
             inside.display()
         )));
     }
-    let list = code.join("requirements.txt");
-    let requirements = match fs::metadata(&list) {
-        Ok(about) if about.len() > LONGEST_REQUIREMENTS => {
-            return Err(Failed::invalid("AlgorithmError: requirements.txt is too large"));
-        }
-        Ok(_) => Some(fs::read_to_string(&list).map_err(Failed::infrastructure)?),
-        Err(_) => None,
-    };
+    let requirements = requirements_in(code)?;
     Ok(StagedModel::Script { script: inside.join(program), model_dir, requirements })
+}
+
+fn requirements_in(code: &Path) -> Result<Option<String>, Failed> {
+    let list = code.join("requirements.txt");
+    match fs::metadata(&list) {
+        Ok(about) if about.len() > LONGEST_REQUIREMENTS => {
+            Err(Failed::invalid("AlgorithmError: requirements.txt is too large"))
+        }
+        Ok(_) => fs::read_to_string(&list).map(Some).map_err(Failed::infrastructure),
+        Err(_) => Ok(None),
+    }
 }
 
 fn unpack(archive: &Path, target: &Path) -> Result<(), Failed> {

@@ -45,6 +45,9 @@ use super::container::{self, Site, ensure_environment};
 use crate::options::ModelOptions;
 use code::StagedModel;
 
+/// What an image that stands for nothing is to a server's command.
+const PLAIN_IMAGE: &str = "python:3.11";
+
 /// Runs transform jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformRunner {
@@ -183,20 +186,32 @@ impl TransformRunner {
     ) -> Result<(), Failed> {
         let resources = attempt.resources;
         let client = |message: String| Failed::invalid(format!("ClientError: {message}"));
-        let (script, model_dir, requirements) = match &staged.model {
+        let (model, requirements) = match &staged.model {
             StagedModel::Native(model) => {
                 let order = Order::native(plan, staged, (folder, model), streams, resources);
                 return child::run(folder, &order.map_err(client)?, control).await;
             }
             StagedModel::Script { script, model_dir, requirements } => {
-                (script, model_dir, requirements)
+                let model = ModelOptions {
+                    handler: Some(script.clone()),
+                    model_dir: Some(model_dir.clone()),
+                    framework: code::framework(&plan.container.image).map(str::to_owned),
+                    ..ModelOptions::default()
+                };
+                (model, requirements)
+            }
+            StagedModel::Server { command, requirements } => {
+                let serve = Some(command.clone());
+                (ModelOptions { serve, ..ModelOptions::default() }, requirements)
             }
         };
-        let image = self
-            .site
-            .images
-            .find(&plan.container.image)
-            .map_err(|error| client(error.to_string()))?;
+        let images = &self.site.images;
+        let image = match (images.find(&plan.container.image), &model.serve) {
+            // A command needs no more than Python.
+            (Err(_), Some(_)) => images.find(PLAIN_IMAGE),
+            (found, _) => found,
+        };
+        let image = image.map_err(|error| client(error.to_string()))?;
         let environment = {
             let (site, streams) = (Arc::clone(&self.site), streams.clone());
             let requirements = requirements.clone();
@@ -206,13 +221,8 @@ impl TransformRunner {
             })
             .await?
         };
-        let model = ModelOptions {
-            handler: Some(script.clone()),
-            model_dir: Some(model_dir.clone()),
-            python: Some(environment.python.clone()),
-            framework: code::framework(&plan.container.image).map(str::to_owned),
-            ..ModelOptions::default()
-        };
+        let python = model.handler.is_some().then(|| environment.python.clone());
+        let model = ModelOptions { python, ..model };
         let order = Order::sandboxed(plan, staged, sandbox::INPUTS, model, resources);
         let order = order.map_err(client)?;
         let spec = {

@@ -1,12 +1,14 @@
 //! From a `CreateTransformJob` to what the engine is asked. Pure.
 
 use bessemer_aws::TransformRequest;
-use bessemer_domain::ExitCode;
 use bessemer_transform::payload::PayloadSettings;
 use serde_json::Value;
 
 use super::payloads;
 use crate::options::EngineOptions;
+
+/// Settings that say nothing of records.
+const PAYLOAD_SETTINGS: [&str; 2] = ["BESSEMER_COPIES", "BESSEMER_SERVE"];
 
 /// SageMaker's default of `InvocationsTimeoutInSeconds`.
 const INVOCATION_SECONDS: f64 = 600.0;
@@ -42,6 +44,8 @@ pub(super) struct Container {
     /// The script of the model's own code, and where its archive is, if the user says.
     pub(super) program: Option<String>,
     pub(super) submitted: Option<String>,
+    /// The command of a server, which is run in place of a script.
+    pub(super) serve: Option<String>,
     /// What it finds in its environment.
     pub(super) variables: Vec<(String, String)>,
     /// Whether it has this machine's network.
@@ -80,7 +84,7 @@ impl Plan {
         let source = &job["TransformInput"]["DataSource"]["S3DataSource"];
         let output = text(&job["TransformOutput"]["S3OutputPath"]).unwrap_or_default();
         let artifacts = text(&container["ModelDataUrl"])
-            .ok_or("the model has no ModelDataUrl: images are not run yet")?;
+            .ok_or("the model has no ModelDataUrl, and no image is run by itself")?;
         let named = |name: &str| environment.owned(name).filter(|text| !text.is_empty());
         let said = |value: &Value| text(value).filter(|text| !text.is_empty()).map(str::to_owned);
         let by_record = environment.has_settings() || has_processing(&job["DataProcessing"]);
@@ -89,6 +93,7 @@ impl Plan {
                 image: text(&container["Image"]).unwrap_or_default().to_owned(),
                 program: named("SAGEMAKER_PROGRAM"),
                 submitted: named("SAGEMAKER_SUBMIT_DIRECTORY"),
+                serve: named("BESSEMER_SERVE"),
                 variables: environment.all().chain(payloads::variables(job)).collect(),
                 has_network: model["EnableNetworkIsolation"] != true,
                 content_type: named("BESSEMER_CONTENT_TYPE")
@@ -105,15 +110,6 @@ impl Plan {
             has_out_names: environment.get("BESSEMER_OUTPUT_FORMAT").is_none(),
             engine: engine(job, &environment),
         })
-    }
-}
-
-impl Plan {
-    /// Who is to blame, in SageMaker's words, for an engine that could not begin.
-    pub(super) fn blame(&self, code: i32) -> &'static str {
-        let is_model =
-            code == ExitCode::Configuration as i32 || code == ExitCode::Unreachable as i32;
-        if is_model && self.container.program.is_some() { "AlgorithmError" } else { "ClientError" }
     }
 }
 
@@ -138,8 +134,11 @@ impl<'r> Environment<'r> {
         members.filter_map(|(name, value)| Some((name.clone(), text(value)?.to_owned())))
     }
 
+    /// Whether a setting is about records.
     fn has_settings(&self) -> bool {
-        self.all().any(|(name, _)| name.starts_with("BESSEMER_"))
+        let of_records =
+            |name: &str| name.starts_with("BESSEMER_") && !PAYLOAD_SETTINGS.contains(&name);
+        self.all().any(|(name, _)| of_records(&name))
     }
 
     /// A whole number of at least 1.
@@ -323,13 +322,13 @@ mod tests {
         };
         assert!(!by_record(&|request| {
             request.job["DataProcessing"] = json!({ "InputFilter": "$", "JoinSource": "None" });
-            request.job["Environment"] = json!({ "OTHER": "1" });
+            request.job["Environment"] = json!({ "OTHER": "1", "BESSEMER_COPIES": "1" });
         }));
         assert!(by_record(&|request| {
             request.job["DataProcessing"] = json!({ "JoinSource": "Input" });
         }));
         assert!(by_record(&|request| {
-            request.model["PrimaryContainer"]["Environment"] = json!({ "BESSEMER_COPIES": "1" });
+            request.model["PrimaryContainer"]["Environment"] = json!({ "BESSEMER_NULLS": "nan" });
         }));
     }
 

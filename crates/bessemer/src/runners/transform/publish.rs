@@ -7,6 +7,7 @@ use bessemer_objects::buckets::{BucketDir, Condition, ObjectKey, Record};
 
 use super::{
     End, Failed,
+    code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
     plan::{Place, Plan},
     sandbox,
@@ -27,18 +28,18 @@ pub(super) fn conclude(
     if let Some(settings) = &end.settings {
         streams.say_of_data(settings);
     }
+    let staged = Staged::read(folder);
+    let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
     if end.summary.is_none() {
         let message = end.message.clone().unwrap_or_else(|| "the engine failed".to_owned());
         return Err(Failed {
             class: class_of(end.code),
-            message: format!("{}: {message}", plan.blame(end.code)),
+            message: format!("{}: {message}", blame(&staged.model, end.code)),
         });
     }
     if end.code == ExitCode::Stopped as i32 {
         return Err(Failed::infrastructure("the engine was stopped"));
     }
-    let staged = Staged::read(folder);
-    let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
     let base = staged.base;
     let known: HashSet<&str> = staged.names.iter().map(String::as_str).collect();
     let mut failed = Vec::new();
@@ -65,6 +66,18 @@ pub(super) fn conclude(
     }
     let message = reason(plan, end, &base, &failed);
     Ok(Outcome::Failed { class: FailureClass::Algorithm, message, result })
+}
+
+/// Whose fault it is, in SageMaker's words, that an engine could not begin.
+fn blame(model: &StagedModel, code: i32) -> &'static str {
+    let is_of_model = [ExitCode::Configuration, ExitCode::Unreachable]
+        .iter()
+        .any(|of_model| *of_model as i32 == code);
+    match model {
+        StagedModel::Native(_) => "ClientError",
+        _ if is_of_model => "AlgorithmError",
+        _ => "ClientError",
+    }
 }
 
 /// What a run that could not go on failed for.

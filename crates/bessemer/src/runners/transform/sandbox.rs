@@ -29,6 +29,10 @@ pub(super) const INPUTS: &str = "/opt/bessemer/inputs";
 /// The engine, in the sandbox.
 const ENGINE: &str = "/opt/bessemer/bin/bessemer";
 
+/// How long a sandbox may take to end: what it has not finished is of no use, and what it has appeared
+/// whole.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
 /// Processes and threads of a job, at most.
 const PROCESSES: u32 = 4096;
 
@@ -77,7 +81,11 @@ pub(super) fn prepare(
     let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
     spec.env = environment(setting);
-    spec.cwd = PathBuf::from(MODEL);
+    spec.cwd = match (code.exists(), unpacked.join("code").is_dir()) {
+        (true, _) => CODE.into(),
+        (_, true) => Path::new(MODEL).join("code"),
+        _ => MODEL.into(),
+    };
     spec.uid = uid;
     spec.mounts = vec![
         Bind::read_only(engine, ENGINE),
@@ -97,7 +105,7 @@ pub(super) fn prepare(
         ..Limits::default()
     };
     spec.network = setting.has_network;
-    spec.stop_grace = Duration::from_secs(30);
+    spec.stop_grace = STOP_GRACE;
     Ok(spec)
 }
 
@@ -186,12 +194,10 @@ pub(super) async fn resume(
 async fn follow(child: Child, process: &ProcessId, control: &Control) -> Result<(), Failed> {
     tokio::select! {
         ended = wait_for_exit(process) => ended.map_err(Failed::infrastructure)?,
-        stop = control.stopping() => {
+        _ = control.stopping() => {
+            // What has not ended by then its supervisor kills.
             child.stop().map_err(|error| launch(&error))?;
-            let grace = Duration::from_millis(stop.grace_millis);
-            if tokio::time::timeout(grace, wait_for_exit(process)).await.is_err() {
-                child.kill().map_err(|error| launch(&error))?;
-            }
+            wait_for_exit(process).await.map_err(Failed::infrastructure)?;
         }
     }
     let exit = blocking(move || child.wait().map_err(|error| launch(&error))).await?;

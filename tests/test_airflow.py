@@ -1,8 +1,10 @@
 """Airflow's operators and sensors for SageMaker, unmodified, under `bessemer exec`."""
 
 import contextlib
+import io
 import os
 import sqlite3
+import tarfile
 
 import numpy as np
 import pytest
@@ -77,3 +79,17 @@ def test_a_sensor_tells_why_a_job_failed(airflow):
     assert (states["failing.fails"], states["failing.ended"]) == ("success", "failed")
     reason = "s3://lake/wrong/rows.csv: record 2"
     assert f"job failed for the following reason: ClientError: 1 of 1 files failed; {reason}" in ran.stdout + ran.stderr
+
+
+def test_processing_and_training_operators_run_jobs(airflow):
+    for name in ("clean.py", "add.py"):
+        put(airflow, f"code/{name}", (clients.SCRIPTS / "source" / name).read_text())
+    put(airflow, "numbers/a.txt", "1\n2\n")
+    put(airflow, "numbers/b.txt", "3\n")
+    ran = airflow.run("dags", "test", "training")
+    states = airflow.states()
+    assert (states["training.clean"], states["training.train"]) == ("success", "success")
+    assert "3 numbers" in ran.stdout + ran.stderr
+    read = clients.read(airflow.server, "s3://lake/models/sum/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(read)) as archive:
+        assert archive.extractfile("sum.txt").read() == b"18"

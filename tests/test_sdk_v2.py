@@ -1,6 +1,7 @@
 """Version 2 of SageMaker's Python SDK, unmodified, under `bessemer exec`."""
 
 import io
+import tarfile
 
 import numpy as np
 import pytest
@@ -63,3 +64,51 @@ def test_a_transformer_tells_of_failures_and_stops(server, archive, tmp_path):
     assert told["failure"]["status"] == "Failed"
     assert "wrong.csv: record 2" in told["failure"]["message"]
     assert told["stopped"] == "Stopped"
+
+
+def labelled(tmp_path, count=200):
+    """Rows with a label in front, as a file of CSV."""
+    features = models.rows(count)
+    text = models.csv_of(np.column_stack([features[:, 0] > 0, features]))
+    return write(tmp_path / "train.csv", text)
+
+
+def test_estimators_train_stop_and_fail(server, tmp_path):
+    ran = clients.run(
+        server, clients.SDK_V2, "sdk_v2/training.py", labelled(tmp_path), clients.SCRIPTS / "source"
+    )
+    told = clients.told(ran)
+    assert told["stopped"] == "Stopped"
+    assert "the labels are all the same" in told["failure"]
+    assert told["trained"] == "Completed"
+    (metric,) = told["metrics"]
+    assert metric["MetricName"] == "accuracy" and metric["Value"] > 0.9
+    # What the script printed, by the SDK's own way to the logs.
+    assert "penalty l2, accuracy=" in ran.stdout
+    assert told["strength"] == "0.5"
+    assert told["model"].endswith(f"{told['job']}/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(clients.read(server, told["model"]))) as archive:
+        assert "model.joblib" in archive.getnames()
+
+
+def test_trained_models_score(server, tmp_path):
+    features = models.rows(30, seed=9)
+    score = write(tmp_path / "rows.csv", models.csv_of(features))
+    source = clients.SCRIPTS / "source"
+    ran = clients.run(server, clients.SDK_V2, "sdk_v2/scoring.py", labelled(tmp_path), score, source)
+    told = clients.told(ran)
+    assert sorted(told) == ["algorithm", "script", "sklearn"]
+    for name, uri in told.items():
+        answers = np.array(clients.read(server, uri).split(), dtype=np.float32)
+        assert ((answers > 0.5) == (features[:, 0] > 0)).mean() > 0.9, name
+
+
+def test_processors_run_scripts(server, tmp_path):
+    numbers = write(tmp_path / "numbers.txt", "1\n2\n3\n")
+    source = clients.SCRIPTS / "source"
+    ran = clients.run(server, clients.SDK_V2, "sdk_v2/processing.py", numbers, source)
+    for factor, (name, one) in enumerate(clients.told(ran).items(), start=2):
+        assert one["status"] == "Completed", name
+        output = clients.read(server, one["output"] + "/numbers.txt").split()
+        assert [int(number) for number in output] == [factor, 2 * factor, 3 * factor]
+    assert "numbers.txt: 3 numbers" in ran.stdout

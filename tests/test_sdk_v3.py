@@ -1,6 +1,7 @@
 """Version 3 of SageMaker's Python SDK, unmodified, under `bessemer exec`."""
 
 import io
+import tarfile
 
 import numpy as np
 import pytest
@@ -31,3 +32,17 @@ def test_resources_make_find_and_follow_models_and_transforms(server, booster, t
     np.testing.assert_allclose(joined[:, -1], models.booster_answers(booster[1], features), rtol=1e-6)
     tags = server.client("sagemaker").list_tags(ResourceArn=told["arn"])["Tags"]
     assert tags == [{"Key": "team", "Value": "search"}]
+
+
+def test_a_model_trainer_trains_and_tells_of_failures(server, tmp_path):
+    features = models.rows(200)
+    data = tmp_path / "train.csv"
+    data.write_text(models.csv_of(np.column_stack([features[:, 0] > 0, features])))
+    ran = clients.run(server, clients.SDK_V3, "sdk_v3/training.py", data, clients.SCRIPTS / "source")
+    told = clients.told(ran)
+    assert "the labels are all the same" in told["failure"]
+    assert told["status"] == "Completed"
+    assert told["secondary"][-1] == "Completed" and "Training" in told["secondary"]
+    assert told["hyperparameters"] == {"strength": "0.5", "penalty-name": "l2"}
+    with tarfile.open(fileobj=io.BytesIO(clients.read(server, told["model"]))) as archive:
+        assert "model.joblib" in archive.getnames()

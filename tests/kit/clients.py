@@ -19,8 +19,9 @@ def run(server, client, script, *arguments, **options):
 
 
 def told(ran):
-    """What a script that has run printed as its last line, which is JSON."""
-    return json.loads(ran.stdout.splitlines()[-1])
+    """The JSON that a script that has run printed last; dots of the SDK's may stand before it."""
+    line = ran.stdout.splitlines()[-1]
+    return json.loads(line[line.index("{") :])
 
 
 def read(server, uri):

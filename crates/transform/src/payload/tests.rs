@@ -95,7 +95,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 #[test]
 fn answers_stand_in_the_order_of_their_records() {
-    let text: String = (0..500).map(|n| format!("row{n}\n")).collect();
+    let text = (0..500).map(|n| format!("row{n}\n")).collect::<Vec<_>>().concat();
     let settings = PayloadSettings { max_concurrent: Some(7), ..lines() };
     let case = case(&[("a/b.csv", text.as_bytes()), ("c", b"x"), ("empty", b"")], settings);
     let summary = case.run();

@@ -523,3 +523,28 @@ def test_a_job_whose_processes_die_with_the_server_is_tried_again(own_server):
     work.trained(server, "again")
     assert "done" in str(work.unpacked(work.read(server, "out/again/output/model.tar.gz")))
     work.until(lambda: not work.left_over(server), f"end of {work.left_over(server)}")
+
+
+def test_results_are_put_in_place_whole_and_by_one_server(own_server):
+    """The server is killed while it packs the model."""
+    server = own_server
+    script = """
+import os
+print("began", flush=True)
+open(os.environ["SM_MODEL_DIR"] + "/model", "wb").write(os.urandom(64 << 20))
+"""
+    work.training(server, "whole", script)
+    client = server.client("sagemaker")
+
+    def uploading():
+        described = client.describe_training_job(TrainingJobName="whole")
+        return described["SecondaryStatus"] == "Uploading"
+
+    work.until(uploading, "upload")
+    server.stop(signal.SIGKILL)
+    server.start()
+    work.trained(server, "whole")
+    model = work.unpacked(work.read(server, "out/whole/output/model.tar.gz"))
+    assert {name: len(content) for name, content in model.items()} == {"model": 64 << 20}
+    assert work.log(server, "training", "whole").count("began") == 1
+    work.until(lambda: not work.left_over(server), f"end of {work.left_over(server)}")

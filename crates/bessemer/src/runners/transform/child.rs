@@ -32,7 +32,8 @@ pub(super) async fn run(folder: &Path, order: &Order, control: &Control) -> Resu
     order.write(folder).map_err(failed("write the engine's order"))?;
     let log = File::create(left.join("process.log")).map_err(failed("make the engine's log"))?;
     let errors = log.try_clone().map_err(failed("make the engine's log"))?;
-    let program = std::env::current_exe().map_err(failed("find the engine"))?;
+    // Not its path, where another release may lie by now.
+    let program = "/proc/self/exe";
     let mut command = Command::new(program);
     command.arg(crate::commands::ATTEMPT).arg(folder).env_clear().process_group(0);
     command.envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));

@@ -325,3 +325,28 @@ def test_jobs_are_submitted_from_files_and_options(tmp_path, booster):
         row = next(row for row in server.run("jobs", "stats", "--json").events if row["group"] == "from-yaml")
         assert (row["jobs"], row["classes"], row["before"]["jobs"]) == (2, {"invalid": 1}, 0)
         assert [day["jobs"] for day in row["days"]] in ([2], [1, 1])
+
+
+# Images
+
+
+def test_images_are_mapped_to_environments(tmp_path, booster):
+    text = """
+[[images]]
+pattern = "local/greeter:*"
+requirements = ["pip==25.3"]
+train = ["python", "-c", "open('/opt/ml/model/greeting', 'w').write('hello')"]
+"""
+    with configured(tmp_path / "data", text, booster) as server:
+        client = server.client("sagemaker")
+        client.create_training_job(
+            TrainingJobName="greets", RoleArn=platform.ROLE,
+            AlgorithmSpecification={"TrainingImage": "local/greeter:1", "TrainingInputMode": "File"},
+            OutputDataConfig={"S3OutputPath": "s3://data/greeted"},
+            ResourceConfig=INSTANCE | {"VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 600},
+        )
+        client.get_waiter("training_job_completed_or_stopped").wait(
+            TrainingJobName="greets", WaiterConfig=QUICK
+        )
+        assert keys(server, "greeted/") == ["greeted/greets/output/model.tar.gz"]

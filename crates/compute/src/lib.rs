@@ -34,7 +34,7 @@ pub use cgroups::Controller;
 pub use environments::{EnvSpec, Environment, EnvironmentError, Environments};
 pub use error::{LaunchError, SetupError};
 pub use exit::{Cause, Exit, Status};
-pub use images::{Image, Images};
+pub use images::{Image, ImageEntry, ImageRule, Images};
 pub use launcher::{Attached, Child, LaunchOptions, Launcher, Prepared, ProcessId};
 pub use layers::{Layer, LayerState};
 pub use ownership::hand_over;

@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use crate::{
     error::{ConfigError, Problem},
+    images::ImageSettings,
     notifications::Notifications,
     queue::QueueSettings,
     quotas::Quota,
@@ -26,6 +27,8 @@ pub struct Config {
     pub quotas: Vec<Quota>,
     /// `[[retries]]`; the first that selects a job is for it.
     pub retries: Vec<RetryRule>,
+    /// `[[images]]`, which go before those built in.
+    pub images: Vec<ImageSettings>,
     /// `[notifications]`.
     pub notifications: Notifications,
     /// `[storage]`.
@@ -60,6 +63,7 @@ impl Config {
             queue: QueueSettings::read(&top),
             quotas: Quota::read_all(&top),
             retries: RetryRule::read_all(&top),
+            images: ImageSettings::read_all(&top),
             notifications: Notifications::read(&top),
             storage: StorageSettings::read(&top),
         };
@@ -99,7 +103,7 @@ mod tests {
             .collect();
         let config = parse(&taken.join("\n")).expect("it can be used");
         assert_eq!(config.notifications.targets.len(), 4);
-        assert_eq!((config.quotas.len(), config.retries.len()), (3, 2));
+        assert_eq!((config.quotas.len(), config.retries.len(), config.images.len()), (3, 2, 1));
         assert!(!config.queue.weights.is_empty() && config.server.cores.is_some());
     }
 

@@ -5,6 +5,7 @@
 
 mod config;
 mod error;
+mod images;
 mod locate;
 mod notifications;
 mod queue;
@@ -19,6 +20,7 @@ mod values;
 
 pub use config::{Config, SAMPLE};
 pub use error::{ConfigError, Problem};
+pub use images::ImageSettings;
 pub use locate::{FILE_NAME, Located, data_dir_of, locate};
 pub use notifications::{
     EmailTarget, HostPort, NotificationRule, Notifications, Outcome, SmtpSecurity, Target,

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
-use bessemer_compute::{Environments, Images, Launcher, logs::LogFolder};
-use bessemer_config::{Config, ServerSettings};
+use bessemer_compute::{Environments, ImageEntry, ImageRule, Images, Launcher, logs::LogFolder};
+use bessemer_config::{Config, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
@@ -167,7 +167,7 @@ async fn platform(
         keys: Arc::clone(&keys),
         launcher: Launcher::default(),
         environments: Environments::new(cache_dir().join("environments"), None),
-        images: Images::default(),
+        images: images(&config.images),
         endpoint: format!("http://{}", from_here(address)),
     });
     let leased = store.jobs().leased().await?.into_iter().map(|job| job.id);
@@ -197,6 +197,18 @@ fn from_here(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// The configured images before those built in.
+fn images(settings: &[ImageSettings]) -> Images {
+    let rule = |image: &ImageSettings| ImageRule {
+        pattern: image.pattern.clone(),
+        python: image.python.clone(),
+        requirements: image.requirements.clone(),
+        entry: image.train.clone().map_or(ImageEntry::Nothing, ImageEntry::Train),
+    };
+    let configured = settings.iter().map(rule);
+    Images { rules: configured.chain(Images::default().rules).collect() }
 }
 
 /// Makes the first access key and says how to use it.

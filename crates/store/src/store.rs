@@ -125,6 +125,12 @@ impl Store {
         self.shared.committed.clone()
     }
 
+    /// Whether it takes writes; if not, it has to be opened anew.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.writer.is_alive()
+    }
+
     /// See [`Writer::write`].
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where

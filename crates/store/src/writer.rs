@@ -1,7 +1,13 @@
 //! The one task that writes: it gathers waiting writes into one transaction, and answers each when
 //! the transaction is on disk.
 
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
@@ -65,14 +71,22 @@ where
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Work>>,
+    /// No write is taken any more.
+    fatal: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the task. `committed` gets the number of the latest outbox event on disk.
     pub(crate) fn start(conn: SqliteConnection, committed: watch::Sender<i64>) -> Self {
         let (queue, waiting) = mpsc::channel(1024);
-        tokio::spawn(serve(conn, waiting, committed));
-        Self { queue }
+        let fatal = Arc::new(AtomicBool::new(false));
+        tokio::spawn(serve(conn, waiting, committed, Arc::clone(&fatal)));
+        Self { queue, fatal }
+    }
+
+    /// Whether writes are taken, until the next start of the server.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.queue.is_closed() && !self.fatal.load(Ordering::Relaxed)
     }
 
     /// Does `work` in a transaction, and returns when that is on disk. If `work` fails, nothing of
@@ -95,10 +109,10 @@ async fn serve(
     mut conn: SqliteConnection,
     mut waiting: mpsc::Receiver<Box<dyn Work>>,
     committed: watch::Sender<i64>,
+    fatal: Arc<AtomicBool>,
 ) {
-    let mut fatal = false;
     while let Some(first) = waiting.recv().await {
-        if fatal {
+        if fatal.load(Ordering::Relaxed) {
             first.refuse(StoreError::Fatal);
             continue;
         }
@@ -108,7 +122,7 @@ async fn serve(
             }
             Err(error) => {
                 tracing::error!(%error, "writes to the database were rolled back");
-                fatal = matches!(error, StoreError::Fatal);
+                fatal.store(matches!(error, StoreError::Fatal), Ordering::Relaxed);
             }
         }
     }

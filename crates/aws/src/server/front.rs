@@ -39,7 +39,13 @@ impl Front {
     /// Answers a request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         match request.uri().path() {
-            "/healthz" => return text(StatusCode::OK, "ok\n".to_owned()),
+            "/healthz" if self.platform.store.is_alive() => {
+                return text(StatusCode::OK, "ok\n".to_owned());
+            }
+            "/healthz" => {
+                let why = "the database takes no more writes; restart the server\n".to_owned();
+                return text(StatusCode::SERVICE_UNAVAILABLE, why);
+            }
             "/metrics" => return self.metrics().await,
             _ => {}
         }

@@ -64,6 +64,8 @@ impl Serve {
             .with_writer(std::io::stderr)
             .with_ansi(false)
             .with_target(false)
+            // It would tell of a log that can't be written in that very log, and panic.
+            .log_internal_errors(false)
             .init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(ExitCode::Internal, error))?;

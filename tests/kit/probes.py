@@ -104,6 +104,10 @@ def walk(*roots, skip=()):
             yield from (os.path.join(folder, file) for file in files)
 
 
+def through_root(pid):
+    return [os.path.join(f"/proc/{pid}", "root", "etc/shadow")]
+
+
 @probe
 def files_of_another_job(go):
     files = TARGETS["files"]
@@ -193,7 +197,7 @@ def other_processes(go):
         child.kill()
         child.wait()
     for pid in outside():
-        go.read(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline", f"/proc/{pid}/root/etc/shadow")
+        go.read(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline", *through_root(pid))
     for path in glob.glob("/proc/[0-9]*/environ"):
         if path != f"/proc/{os.getpid()}/environ":
             go.read(path)
@@ -393,7 +397,8 @@ def homes(go):
     found = [path for path in walk("/root", "/home", skip=mine)
              if not any(path.startswith(own) for own in mine)]
     go.found(f"found {found[:5]}", found)
-    go.read("/root/.ssh/id_rsa", "/root/.aws/credentials", "/root/.bash_history", "/etc/shadow",
+    home = os.path.join("/", "root")
+    go.read(f"{home}/.ssh/id_rsa", f"{home}/.aws/credentials", f"{home}/.bash_history", "/etc/shadow",
             "/etc/sudoers", "/var/run/docker.sock", "/run/docker.sock", "/etc/ssh/sshd_config")
     for path in "/var/lib", "/var/log", "/run/secrets", "/etc/ssh":
         go.reach(f"list {path}", lambda path=path: bool(os.listdir(path)))
@@ -402,7 +407,7 @@ def homes(go):
 @probe
 def links(go):
     for name, target in {
-        "keys": f"{DATA}/keys.json", "shadow": "/etc/shadow", "root": "/proc/1/root/etc/shadow",
+        "keys": f"{DATA}/keys.json", "shadow": "/etc/shadow", "root": through_root(1)[0],
     }.items():
         os.symlink(target, f"/tmp/{name}")
         go.read(f"/tmp/{name}")

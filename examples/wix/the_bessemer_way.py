@@ -1,8 +1,8 @@
 """The same job in one call: Parquet in, Parquet with the predictions out, bad rows set apart."""
 
-import io
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import sagemaker
 from sagemaker.model import Model
@@ -32,7 +32,8 @@ transformer.transform(f"s3://{bucket}/flights/", content_type="application/x-par
 rejects = []
 for entry in s3.list_objects_v2(Bucket=bucket, Prefix="scored/_rejects/").get("Contents", []):
     body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-    rejects += pq.read_table(io.BytesIO(body)).select(["file", "row", "message"]).to_pylist()
+    table = pq.ParquetFile(pa.BufferReader(body)).read(columns=["file", "row", "message"])
+    rejects += table.to_pylist()
 for reject in rejects:
     print("{file}, row {row}: {message}".format(**reject))
 print(json.dumps({

@@ -27,8 +27,16 @@ pub(crate) struct Input {
     pub(crate) relative: String,
 }
 
+impl Input {
+    /// Whether its name can be a file's.
+    pub(crate) fn has_file_name(&self) -> bool {
+        let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        self.relative.split('/').all(is_plain)
+    }
+}
+
 /// The longest manifest that is read, in bytes.
-const LONGEST_MANIFEST: u64 = 64 << 20;
+pub(crate) const LONGEST_MANIFEST: u64 = 64 << 20;
 
 impl Source {
     /// What a request says of an input: `source` names the objects.
@@ -69,13 +77,7 @@ impl Source {
 
     /// The objects whose keys begin with the prefix.
     fn found(&self, buckets: &BucketDir) -> Result<Vec<Input>, Failed> {
-        let keys = keys_below(buckets, &self.uri)?;
-        let base = base_of(&self.uri.key, &keys);
-        let input = |key: String| {
-            let relative = key[base..].to_owned();
-            checked(Input { uri: Uri { bucket: self.uri.bucket.clone(), key }, relative })
-        };
-        keys.into_iter().map(input).collect()
+        inputs_below(buckets, &self.uri)?.into_iter().map(checked).collect()
     }
 
     /// The objects that the manifest names: `[{"prefix": "s3://…"}, "name", …]`.
@@ -92,17 +94,34 @@ impl Source {
         }
         let mut text = String::new();
         io::BufReader::new(object.file).read_to_string(&mut text).map_err(|_| malformed())?;
-        let items: Vec<Value> = serde_json::from_str(&text).map_err(|_| malformed())?;
-        let (first, names) = items.split_first().ok_or_else(malformed)?;
-        let prefix = first["prefix"].as_str().ok_or_else(malformed)?;
-        let input = |name: &Value| {
-            let name = name.as_str().ok_or_else(malformed)?;
-            // As SageMaker does: put together with nothing between them.
-            let uri = Uri::parse(&format!("{prefix}{name}"))?;
-            checked(Input { uri, relative: name.to_owned() })
-        };
-        names.iter().map(input).collect()
+        let names = names_of_manifest(&text).ok_or_else(malformed)?;
+        let input =
+            |(uri, relative): (String, String)| checked(Input { uri: Uri::parse(&uri)?, relative });
+        names.into_iter().map(input).collect()
     }
+}
+
+/// The objects whose keys begin with the key of `uri`, as inputs that are not checked.
+pub(crate) fn inputs_below(buckets: &BucketDir, uri: &Uri) -> Result<Vec<Input>, Failed> {
+    let keys = keys_below(buckets, uri)?;
+    let base = base_of(&uri.key, &keys);
+    let input = |key: String| {
+        let relative = key[base..].to_owned();
+        Input { uri: Uri { bucket: uri.bucket.clone(), key }, relative }
+    };
+    Ok(keys.into_iter().map(input).collect())
+}
+
+/// The URI and the name of each object in a manifest, `[{"prefix": "s3://…"}, "name", …]`; none if it
+/// is malformed.
+pub(crate) fn names_of_manifest(text: &str) -> Option<Vec<(String, String)>> {
+    let items: Vec<Value> = serde_json::from_str(text).ok()?;
+    let (first, names) = items.split_first()?;
+    let prefix = first["prefix"].as_str()?;
+    // As SageMaker does: put together with nothing between them.
+    let named =
+        |name: &Value| name.as_str().map(|name| (format!("{prefix}{name}"), name.to_owned()));
+    names.iter().map(named).collect()
 }
 
 /// Opens an object.
@@ -150,8 +169,7 @@ pub(super) fn base_of(prefix: &str, keys: &[String]) -> usize {
 
 /// Refuses an input whose name can't be a file's.
 fn checked(input: Input) -> Result<Input, Failed> {
-    let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-    if input.relative.split('/').all(is_plain) {
+    if input.has_file_name() {
         return Ok(input);
     }
     Err(Failed::client(format!("the key of `{}` can't be the name of a file", input.uri)))
@@ -205,6 +223,17 @@ mod tests {
         assert_eq!(names(&source("s3://data/in/d", ""), &buckets, 0, 1), ["d"]);
         let none = source("s3://data/none", "").objects(&buckets, 0, 1).unwrap_err();
         assert!(none.message.contains("`s3://data/none`"), "{}", none.message);
+    }
+
+    #[test]
+    fn names_begin_below_the_prefix() {
+        let keys = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+        assert_eq!(base_of("in/", &keys(&["in/a", "in/b/c"])), 3);
+        assert_eq!(base_of("in", &keys(&["in/a", "in/b/c"])), 3);
+        assert_eq!(base_of("in", &keys(&["in/a", "input"])), 0);
+        assert_eq!(base_of("data/part-", &keys(&["data/part-1"])), 5);
+        assert_eq!(base_of("data/one.csv", &keys(&["data/one.csv"])), 5);
+        assert_eq!(base_of("", &keys(&["a", "b/c"])), 0);
     }
 
     #[test]

@@ -15,8 +15,12 @@ pub(crate) struct Uri {
 
 impl Uri {
     pub(crate) fn parse(uri: &str) -> Result<Self, Failed> {
-        let rest = uri.strip_prefix("s3://");
-        let rest = rest.ok_or_else(|| Failed::client(format!("`{uri}` is no s3:// URI")))?;
+        Self::read(uri).map_err(Failed::client)
+    }
+
+    /// The same, with the bare reason why it is none.
+    pub(crate) fn read(uri: &str) -> Result<Self, String> {
+        let rest = uri.strip_prefix("s3://").ok_or_else(|| format!("`{uri}` is no s3:// URI"))?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
@@ -30,11 +34,11 @@ impl Uri {
         Self { bucket: self.bucket.clone(), key }
     }
 
-    pub(super) fn bucket_name(&self) -> Result<BucketName, Failed> {
+    pub(crate) fn bucket_name(&self) -> Result<BucketName, Failed> {
         BucketName::parse(&self.bucket).map_err(|error| Failed::from_bucket(&error))
     }
 
-    pub(super) fn object_key(&self) -> Result<ObjectKey, Failed> {
+    pub(crate) fn object_key(&self) -> Result<ObjectKey, Failed> {
         ObjectKey::parse(&self.key).map_err(|error| Failed::from_bucket(&error))
     }
 }

@@ -9,11 +9,7 @@ use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
 use bessemer_objects::buckets::BucketDir;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Failed,
-    plan::{Place, Plan},
-    stage,
-};
+use super::{super::container::Uri, Failed, plan::Plan, stage};
 
 /// Where a container finds the model, and the code that came apart from it.
 pub(super) const MODEL: &str = "/opt/ml/model";
@@ -99,7 +95,7 @@ pub(super) fn stage_model(
 fn submitted(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
     let uri = plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"));
     let Some(uri) = uri else { return Ok(None) };
-    let source = Place::parse(uri).map_err(Failed::invalid)?;
+    let source = Uri::read(uri).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
     stage::link(buckets, &source, &packed)?;
     let code = folder.join("code");

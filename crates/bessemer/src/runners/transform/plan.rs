@@ -4,7 +4,7 @@ use bessemer_aws::TransformRequest;
 use bessemer_transform::payload::PayloadSettings;
 use serde_json::Value;
 
-use super::payloads;
+use super::{super::container::Uri, payloads};
 use crate::options::EngineOptions;
 
 /// Settings that say nothing of records.
@@ -16,11 +16,11 @@ const INVOCATION_SECONDS: f64 = 600.0;
 /// What a job comes to.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub(super) input: Place,
+    pub(super) input: Uri,
     pub(super) is_manifest: bool,
-    pub(super) output: Place,
+    pub(super) output: Uri,
     /// Where the model's archive is.
-    pub(super) model: Place,
+    pub(super) model: Uri,
     /// How the model's own code runs, if it has some.
     pub(super) container: Container,
     /// How files become payloads for the model's own code. None: it is called with records, which are
@@ -55,26 +55,6 @@ pub(super) struct Container {
     pub(super) accept: Option<String>,
 }
 
-/// A key or a prefix of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) bucket: String,
-    pub(super) key: String,
-}
-
-impl Place {
-    /// Reads `s3://bucket/key`.
-    pub(super) fn parse(uri: &str) -> Result<Self, String> {
-        let rest = uri.strip_prefix("s3://").ok_or_else(|| format!("`{uri}` is no s3:// URI"))?;
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
-    }
-
-    pub(super) fn uri(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.bucket)
-    }
-}
-
 impl Plan {
     /// The plan, or why there can't be one.
     pub(super) fn of(TransformRequest { job, model }: &TransformRequest) -> Result<Self, String> {
@@ -102,10 +82,10 @@ impl Plan {
             },
             payloads: (!by_record).then(|| payloads::settings(job)),
             calls: calls(job, &environment)?,
-            input: Place::parse(text(&source["S3Uri"]).unwrap_or_default())?,
+            input: Uri::read(text(&source["S3Uri"]).unwrap_or_default())?,
             is_manifest: source["S3DataType"] == "ManifestFile",
-            output: Place::parse(output)?,
-            model: Place::parse(artifacts)?,
+            output: Uri::read(output)?,
+            model: Uri::read(artifacts)?,
             is_strict: environment.get("BESSEMER_MAX_REJECTS").is_none(),
             has_out_names: environment.get("BESSEMER_OUTPUT_FORMAT").is_none(),
             engine: engine(job, &environment),
@@ -282,7 +262,7 @@ mod tests {
     fn a_plain_job_is_strict_and_has_no_header() {
         let plan = Plan::of(&request()).unwrap();
         assert!(plan.is_strict && plan.has_out_names && !plan.is_manifest);
-        assert_eq!(plan.input, Place { bucket: "b".into(), key: "in/".into() });
+        assert_eq!(plan.input, Uri { bucket: "b".into(), key: "in/".into() });
         let engine = plan.engine.unwrap();
         assert_eq!(engine.csv_header.as_deref(), Some("no"));
         assert_eq!((engine.join.as_deref(), engine.output_filter), (Some("none"), None));

@@ -3,15 +3,16 @@
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
-use bessemer_objects::buckets::{BucketDir, Condition, ObjectKey, Record};
+use bessemer_objects::buckets::{BucketDir, Condition, Record};
 
 use super::{
+    super::container::{self, Uri},
     End, Failed,
     code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
-    plan::{Place, Plan},
+    plan::Plan,
     sandbox,
-    stage::{Staged, bucket_name, from_bucket},
+    stage::Staged,
     streams::Streams,
 };
 
@@ -47,14 +48,14 @@ pub(super) fn conclude(
         let is_whole = file.output.is_some() && (file.rejected == 0 || !plan.is_strict);
         match &file.output {
             Some(name) if is_whole => {
-                let key = key_of(plan, &file.file, name);
-                put(buckets, &plan.output.bucket, &key, (&output, name))?;
+                let uri = uri_of(plan, &file.file, name);
+                put(buckets, &uri, (&output, name))?;
             }
             _ => failed.push(file),
         }
         if !plan.is_strict && file.rejected > 0 {
             let name = format!("_rejects/{}.parquet", file.file);
-            put(buckets, &plan.output.bucket, &below(&plan.output, &name), (&output, &name))?;
+            put(buckets, &plan.output.below(&name), (&output, &name))?;
         }
     }
     for file in &failed {
@@ -106,7 +107,7 @@ fn reason(plan: &Plan, end: &End, base: &str, failed: &[&FileEnd]) -> String {
          rest is delivered, they are listed in {}",
         number("rejected").unwrap_or_default(),
         number("rows").unwrap_or_default(),
-        plan.output.uri(&below(&plan.output, "_rejects/")),
+        plan.output.below("_rejects/"),
     )
 }
 
@@ -118,34 +119,21 @@ fn data_log(base: &str, file: &FileEnd) -> String {
     format!("{uri}: {status}\n{uri}: Message:\n{uri}: {why}")
 }
 
-/// The key of an output.
-fn key_of(plan: &Plan, input: &str, output: &str) -> String {
+/// Where an output goes.
+fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
     if plan.has_out_names {
-        below(&plan.output, &format!("{input}.out"))
+        plan.output.below(&format!("{input}.out"))
     } else {
-        below(&plan.output, output)
+        plan.output.below(output)
     }
 }
 
-fn below(output: &Place, name: &str) -> String {
-    match output.key.trim_end_matches('/') {
-        "" => name.to_owned(),
-        prefix => format!("{prefix}/{name}"),
-    }
-}
-
-/// Makes the file `name` of the outputs the object `key`.
-fn put(
-    buckets: &Arc<BucketDir>,
-    bucket: &str,
-    key: &str,
-    (output, name): (&Path, &str),
-) -> Result<(), Failed> {
-    let place = Place { bucket: bucket.to_owned(), key: key.to_owned() };
+/// Makes the file `name` of the outputs the object at `uri`.
+fn put(buckets: &Arc<BucketDir>, uri: &Uri, (output, name): (&Path, &str)) -> Result<(), Failed> {
     let failed = |error: std::io::Error| {
         Failed::infrastructure(format!("read the output `{name}`: {error}"))
     };
-    let key = ObjectKey::parse(key).map_err(|error| from_bucket(&error))?;
+    let key = uri.object_key()?;
     let file = match open_beneath(output, name) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let why = format!("AlgorithmError: the output `{name}` is no plain file: {error}");
@@ -154,7 +142,7 @@ fn put(
         opened => opened.map_err(failed)?,
     };
     let size = file.metadata().map_err(failed)?.len();
-    let bucket = bucket_name(&place)?;
+    let bucket = uri.bucket_name()?;
     let put = || {
         let mut incoming = buckets.receive()?;
         incoming.copy(&file, 0, size)?;
@@ -163,5 +151,5 @@ fn put(
         let record = Record { etag, ..Record::default() };
         buckets.put(&bucket, &key, incoming, record, &Condition::None)
     };
-    put().map(drop).map_err(|error| from_bucket(&error))
+    put().map(drop).map_err(|error| container::Failed::from_bucket(&error).into())
 }

@@ -200,16 +200,9 @@ impl bessemer_aws_wire::sigv4::Keys for KeyRing {
     }
 }
 
-impl crate::Keys for KeyRing {
-    fn find(&self, access_key_id: &str) -> Option<crate::AccessKey> {
-        let key = self.known(access_key_id)?;
-        Some(crate::AccessKey { secret: key.secret, is_read_only: key.read_only })
-    }
-}
-
 impl KeyRing {
     /// A key. A file that can't be read knows none; the server's log says why.
-    fn known(&self, id: &str) -> Option<AccessKeyEntry> {
+    pub(crate) fn known(&self, id: &str) -> Option<AccessKeyEntry> {
         self.find(id).unwrap_or_else(|error| {
             tracing::error!(%error, "no request can be verified without the access keys");
             None

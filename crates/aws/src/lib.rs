@@ -8,17 +8,15 @@ mod control;
 mod decode;
 mod iam;
 mod key_ring;
-mod keys;
 mod logs;
 mod platform;
-pub mod s3;
+mod s3;
 mod sagemaker;
 mod server;
 mod sts;
 
 pub use caller::Caller;
 pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
-pub use keys::{AccessKey, Keys};
 pub use logs::group_of as log_group_of;
 pub use platform::{ACCOUNT, Platform};
 pub use sagemaker::{FinalMetric, JobRequest, JobResult, TransformRequest};

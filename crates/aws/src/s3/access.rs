@@ -9,15 +9,15 @@ use s3s::{
     s3_error,
 };
 
-use crate::Keys;
+use crate::key_ring::KeyRing;
 
 /// The access keys as s3s asks for them.
 pub(super) struct Access {
-    keys: Arc<dyn Keys>,
+    keys: Arc<KeyRing>,
 }
 
 impl Access {
-    pub(super) fn new(keys: Arc<dyn Keys>) -> Self {
+    pub(super) fn new(keys: Arc<KeyRing>) -> Self {
         Self { keys }
     }
 }
@@ -25,7 +25,7 @@ impl Access {
 #[async_trait::async_trait]
 impl S3Auth for Access {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        match self.keys.find(access_key) {
+        match self.keys.known(access_key) {
             Some(key) => Ok(SecretKey::from(key.secret)),
             None => Err(s3_error!(
                 InvalidAccessKeyId,
@@ -38,9 +38,9 @@ impl S3Auth for Access {
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let key = context.credentials().and_then(|caller| self.keys.find(&caller.access_key));
+        let key = context.credentials().and_then(|caller| self.keys.known(&caller.access_key));
         match key {
-            Some(key) if !key.is_read_only || only_reads(context.s3_op().name()) => Ok(()),
+            Some(key) if !key.read_only || only_reads(context.s3_op().name()) => Ok(()),
             Some(_) => Err(s3_error!(AccessDenied, "This access key may only read.")),
             None => Err(s3_error!(AccessDenied, "Access Denied")),
         }

@@ -30,11 +30,11 @@ use std::sync::Arc;
 
 use bessemer_objects::buckets::BucketDir;
 
-pub use service::S3Service;
+pub(crate) use service::S3Service;
 
-use crate::Keys;
+use crate::key_ring::KeyRing;
 
 /// The service over `buckets`, for callers with `keys`: what an HTTP server mounts.
-pub fn service(buckets: Arc<BucketDir>, keys: Arc<dyn Keys>) -> S3Service {
+pub(crate) fn service(buckets: Arc<BucketDir>, keys: Arc<KeyRing>) -> S3Service {
     S3Service::new(buckets, keys)
 }

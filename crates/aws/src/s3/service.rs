@@ -16,16 +16,16 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error, service::S3ServiceBuil
 use tower_service::Service;
 
 use super::{access::Access, front::Front, presigned};
-use crate::Keys;
+use crate::key_ring::KeyRing;
 
 /// S3 as a service of HTTP. Clones are cheap.
 #[derive(Debug, Clone)]
-pub struct S3Service {
+pub(crate) struct S3Service {
     inner: s3s::service::S3Service,
 }
 
 impl S3Service {
-    pub(super) fn new(buckets: Arc<BucketDir>, keys: Arc<dyn Keys>) -> Self {
+    pub(super) fn new(buckets: Arc<BucketDir>, keys: Arc<KeyRing>) -> Self {
         let mut builder = S3ServiceBuilder::new(Front::new(buckets));
         builder.set_auth(Access::new(Arc::clone(&keys)));
         builder.set_access(Access::new(keys));

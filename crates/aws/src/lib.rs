@@ -8,6 +8,7 @@ mod control;
 mod decode;
 mod iam;
 mod key_ring;
+mod lambda;
 mod logs;
 mod platform;
 mod s3;

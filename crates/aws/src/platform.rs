@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
+use bessemer_functions::Functions;
 use bessemer_jobs::Jobs;
 use bessemer_objects::buckets::BucketDir;
 use bessemer_store::Store;
@@ -20,6 +21,8 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
+    /// Functions, their code and their invocations.
+    pub functions: Functions,
     /// What S3 holds.
     pub buckets: Arc<BucketDir>,
     /// What jobs wrote.

@@ -38,6 +38,9 @@ pub struct ProcessSpec {
     pub control: PathBuf,
     /// Where the lines that it writes go.
     pub log: LogSink,
+    /// Whether it is killed when its [`crate::Child`] is dropped or the server ends, rather than
+    /// live on.
+    pub ends_with_server: bool,
 }
 
 /// A file or folder of this machine that is seen inside the sandbox.
@@ -118,6 +121,7 @@ impl ProcessSpec {
             timeout: None,
             control: control.into(),
             log,
+            ends_with_server: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! connections of their own, and see what has been committed.
 
 mod error;
+mod functions;
 mod history;
 mod jobs;
 mod migrations;
@@ -18,6 +19,7 @@ mod tags;
 mod writer;
 
 pub use error::StoreError;
+pub use functions::{FunctionDocument, FunctionTable, Invocation, InvocationTable, NewInvocation};
 pub use history::HistoryEntry;
 pub use jobs::{
     Advanced, AttemptRecord, Documents, EndedJob, Job, JobPage, JobQuery, JobSort, JobTable,

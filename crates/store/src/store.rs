@@ -17,8 +17,15 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
-    error::StoreError, jobs::JobTable, migrations, models::ModelTable, outbox::Outbox,
-    settings::Settings, tags::Tags, writer::Writer,
+    error::StoreError,
+    functions::{FunctionTable, InvocationTable},
+    jobs::JobTable,
+    migrations,
+    models::ModelTable,
+    outbox::Outbox,
+    settings::Settings,
+    tags::Tags,
+    writer::Writer,
 };
 
 /// How to open a store.
@@ -99,6 +106,16 @@ impl Store {
     /// SageMaker models.
     pub fn models(&self) -> ModelTable<'_> {
         ModelTable(self)
+    }
+
+    /// Functions, layers and event source mappings.
+    pub fn functions(&self) -> FunctionTable<'_> {
+        FunctionTable(self)
+    }
+
+    /// Asynchronous invocations of functions.
+    pub fn invocations(&self) -> InvocationTable<'_> {
+        InvocationTable(self)
     }
 
     /// Events for whoever reacts to them.

@@ -14,6 +14,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    (
+        "bessemer-functions",
+        &["bessemer-domain", "bessemer-objects", "bessemer-store", "bessemer-compute"],
+    ),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
@@ -30,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-functions",
         ],
     ),
     (
@@ -43,6 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-functions",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

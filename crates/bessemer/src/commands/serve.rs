@@ -11,6 +11,7 @@ use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
 use bessemer_compute::{Environments, ImageEntry, ImageRule, Images, Launcher, logs::LogFolder};
 use bessemer_config::{Config, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
+use bessemer_functions::{Functions, FunctionsOptions};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_objects::buckets::BucketDir;

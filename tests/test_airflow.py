@@ -93,3 +93,13 @@ def test_processing_and_training_operators_run_jobs(airflow):
     read = clients.read(airflow.server, "s3://lake/models/sum/output/model.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(read)) as archive:
         assert archive.extractfile("sum.txt").read() == b"18"
+
+
+def test_a_function_is_made_and_called_by_operators(airflow):
+    ran = airflow.run("dags", "test", "calling")
+    states = airflow.states()
+    assert [states[f"calling.{task}"] for task in ("create", "active", "call", "later")] == ["success"] * 4
+    said = ran.stdout + ran.stderr
+    assert "called with {'numbers': [1, 2, 3]}" in said and '{"sum": 6}' in said
+    airflow.run("dags", "test", "failing_call", expect=1)
+    assert airflow.states()["failing_call.fails"] == "failed"

@@ -6,7 +6,7 @@ use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_functions::Functions;
 use bessemer_jobs::Jobs;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -23,8 +23,8 @@ pub struct Platform {
     pub jobs: Jobs,
     /// Functions, their code and their invocations.
     pub functions: Functions,
-    /// What S3 holds.
-    pub buckets: Arc<BucketDir>,
+    /// Where objects are.
+    pub storage: Storage,
     /// What jobs wrote.
     pub logs: LogFolder,
     /// Who may call.

@@ -5,6 +5,7 @@
 
 mod config;
 mod error;
+mod functions;
 mod images;
 mod locate;
 mod notifications;
@@ -20,6 +21,7 @@ mod values;
 
 pub use config::{Config, SAMPLE};
 pub use error::{ConfigError, Problem};
+pub use functions::FunctionSettings;
 pub use images::ImageSettings;
 pub use locate::{FILE_NAME, Located, data_dir_of, locate};
 pub use notifications::{
@@ -32,4 +34,4 @@ pub use retries::RetryRule;
 pub use secret::{Secret, SecretError, SecretText};
 pub use select::{Facts, Selector, TagPattern};
 pub use server::ServerSettings;
-pub use storage::StorageSettings;
+pub use storage::{ExternalStorage, KeyPair, StorageSettings};

@@ -1,10 +1,10 @@
 //! [`Alias`]: a name for a version, or for two by chance.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Function, FunctionsError, version::new_id};
+use crate::{Function, Functions, FunctionsError, version::new_id};
 
 /// A name for a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +123,48 @@ impl Function {
             }
         }
         Ok(())
+    }
+}
+
+impl Functions {
+    /// Makes an alias.
+    pub async fn create_alias(
+        &self,
+        name: &str,
+        arn: &str,
+        alias: &str,
+        change: AliasChange,
+    ) -> Result<Arc<Function>, FunctionsError> {
+        let created = self.change(name, arn, |function| function.create_alias(alias, change));
+        Ok(created.await?.0)
+    }
+
+    /// Changes an alias.
+    pub async fn update_alias(
+        &self,
+        name: &str,
+        arn: &str,
+        alias: &str,
+        change: AliasChange,
+    ) -> Result<Arc<Function>, FunctionsError> {
+        let updated = self.change(name, arn, |function| function.update_alias(alias, change));
+        Ok(updated.await?.0)
+    }
+
+    /// Deletes an alias; that there is none is no error.
+    pub async fn delete_alias(
+        &self,
+        name: &str,
+        arn: &str,
+        alias: &str,
+    ) -> Result<(), FunctionsError> {
+        let deleted = self.change(name, arn, |function| {
+            function.aliases.remove(alias);
+            function.policies.remove(alias);
+            function.event_configs.remove(alias);
+            Ok(())
+        });
+        deleted.await.map(drop)
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
-    Function, Functions, FunctionsError, Invoke, Invoked,
+    EventConfig, Function, Functions, FunctionsError, Invoke, Invoked,
     invoke::timestamp,
     version::{LATEST, new_id},
 };
@@ -31,31 +31,6 @@ const REDELIVERY: Duration = Duration::from_secs(1);
 /// What an event may wait, in seconds, unless said otherwise.
 const MAX_AGE: u32 = 21_600;
 const MAX_RETRIES: u32 = 2;
-
-/// How asynchronous invocations of a function go.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventConfig {
-    /// Seconds that an event may wait for its last run.
-    pub max_age: Option<u32>,
-    /// Runs after the first that failed.
-    pub max_retries: Option<u32>,
-    /// The ARN of what is told of success.
-    pub on_success: Option<String>,
-    /// The ARN of what is told of failure.
-    pub on_failure: Option<String>,
-    /// When it was last changed, in milliseconds since 1970.
-    pub modified_at: u64,
-}
-
-/// What to set; an empty destination takes it away.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are those of `EventConfig`")]
-pub struct EventConfigChange {
-    pub max_age: Option<u32>,
-    pub max_retries: Option<u32>,
-    pub on_success: Option<String>,
-    pub on_failure: Option<String>,
-}
 
 /// What is kept of an invocation beside its payload.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,20 +57,6 @@ enum Next {
 }
 
 impl EventConfig {
-    /// Changes what `change` says.
-    pub(crate) fn apply(&mut self, change: EventConfigChange, now: u64) {
-        self.max_age = change.max_age.or(self.max_age);
-        self.max_retries = change.max_retries.or(self.max_retries);
-        for (own, new) in
-            [(&mut self.on_success, change.on_success), (&mut self.on_failure, change.on_failure)]
-        {
-            if let Some(new) = new {
-                *own = (!new.is_empty()).then_some(new);
-            }
-        }
-        self.modified_at = now;
-    }
-
     /// What becomes of an invocation that was accepted at `accepted_at` and failed for the `runs`th time.
     fn after_failure(&self, accepted_at: u64, runs: u32, delays: &[Duration], now: u64) -> Next {
         let retries = self.max_retries.unwrap_or(MAX_RETRIES);
@@ -115,13 +76,6 @@ impl EventConfig {
     fn again(&self, accepted_at: u64, at: u64) -> Next {
         let age = u64::from(self.max_age.unwrap_or(MAX_AGE)) * 1000;
         if at > accepted_at + age { Next::Failed("EventAgeExceeded") } else { Next::Again(at) }
-    }
-}
-
-impl Function {
-    /// How asynchronous invocations by this qualifier go.
-    pub(crate) fn event_config(&self, qualifier: Option<&str>) -> EventConfig {
-        self.event_configs.get(qualifier.unwrap_or(LATEST)).cloned().unwrap_or_default()
     }
 }
 
@@ -365,23 +319,5 @@ mod tests {
         let expected = [1_000, 2_000, 6_000, 900_000].map(Next::Again);
         assert_eq!(next, expected);
         assert_eq!(config.after_throttle(0, 21_500_000), Next::Failed("EventAgeExceeded"));
-    }
-
-    #[test]
-    fn a_config_changes_only_where_it_is_told_to() {
-        let mut config = EventConfig::default();
-        let change = EventConfigChange {
-            max_age: Some(60),
-            on_failure: Some("arn".to_owned()),
-            ..EventConfigChange::default()
-        };
-        config.apply(change, 1);
-        let gone =
-            EventConfigChange { on_failure: Some(String::new()), ..EventConfigChange::default() };
-        config.apply(gone, 2);
-        assert_eq!(
-            config,
-            EventConfig { max_age: Some(60), modified_at: 2, ..EventConfig::default() }
-        );
     }
 }

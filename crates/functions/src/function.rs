@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Alias, EventConfig, FunctionsError, Policy, Version,
+    Alias, EventConfig, FunctionsError, Policy, Version, shared,
     version::{LATEST, new_id},
 };
 
@@ -17,8 +17,10 @@ pub struct Function {
     /// Its ARN, without a version.
     pub arn: String,
     /// `$LATEST`.
+    #[serde(with = "shared::one")]
     pub latest: Arc<Version>,
     /// The versions that were published and are there.
+    #[serde(with = "shared::map")]
     pub versions: BTreeMap<u64, Arc<Version>>,
     /// The number of the last that was published.
     pub last_version: u64,

@@ -4,31 +4,26 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bessemer_compute::{Environments, Launcher, logs::LogFolder};
 use bessemer_domain::Clock;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use bessemer_store::{Store, Tag};
 use rand::RngExt;
-use serde_json::Value;
 
 use crate::{
-    AliasChange, Code, CodeSource, Credentials, EventConfigChange, Function, FunctionsError,
-    Invoke, Invoked, Layer, LayerUse, LayerVersion, Permission, Policy, PublishLayer, Queues,
-    Readiness, Runtime, Settings, SettingsChange, Version,
+    Access, Code, CodeSource, Function, FunctionsError, Invoke, Invoked, MessageQueues, Readiness,
+    Runtime, Settings, SettingsChange, Version,
     asynchronous::{self, Waiting},
     code::CodeStore,
     invoke::{self, Run, check_payload},
+    mappings::Pollers,
     pool::Pool,
     process::{self, Site, api::RuntimeApi},
     registry::Registry,
     runtime::Runtimes,
-    version::{LATEST, new_id},
+    version::new_id,
 };
 
-/// Layers of a function at most.
-const LAYERS: usize = 5;
 /// Bytes that its code and its layers may hold together.
 const UNPACKED: u64 = 262_144_000;
-/// Characters of a policy at most.
-const POLICY: usize = 20_480;
 
 /// What functions may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,19 +57,17 @@ pub struct FunctionsOptions {
     /// The folder of their code and processes.
     pub folder: PathBuf,
     /// Where code may come from.
-    pub buckets: Arc<BucketDir>,
+    pub storage: Storage,
     /// Where they log to.
     pub logs: LogFolder,
     /// Where their Pythons are.
     pub environments: Environments,
     /// How their processes are started.
     pub launcher: Launcher,
-    /// Who gives them access keys.
-    pub credentials: Arc<dyn Credentials>,
+    /// How they call this server.
+    pub access: Arc<dyn Access>,
     /// The queues that they are told of by ARN.
-    pub queues: Arc<dyn Queues>,
-    /// `http://address:port` of the server.
-    pub endpoint: String,
+    pub queues: Arc<dyn MessageQueues>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What they may take.
@@ -91,8 +84,9 @@ struct Shared {
     store: Store,
     registry: Registry,
     pool: Arc<Pool>,
-    queues: Arc<dyn Queues>,
+    queues: Arc<dyn MessageQueues>,
     waiting: Waiting,
+    pollers: Pollers,
 }
 
 /// A function to make.
@@ -146,18 +140,17 @@ impl Functions {
         let registry = Registry::load(options.store.clone()).await?;
         let folder = options.folder.join("processes");
         let (launcher, cleared) = (options.launcher.clone(), folder.clone());
-        let (root, buckets) = (options.folder.clone(), options.buckets);
+        let (root, storage) = (options.folder.clone(), options.storage);
         let code = tokio::task::spawn_blocking(move || {
             process::clear(&cleared, &launcher)?;
-            CodeStore::open(&root, buckets)
+            CodeStore::open(&root, storage)
         })
         .await??;
         let site = Arc::new(Site {
             launcher: options.launcher,
             logs: options.logs,
             code,
-            credentials: options.credentials,
-            endpoint: options.endpoint,
+            access: options.access,
             folder,
             api: RuntimeApi::start().await?,
             clock: options.clock,
@@ -167,15 +160,25 @@ impl Functions {
         for function in registry.functions() {
             pool.reserve(&function.name, function.reserved);
         }
-        let (store, queues, waiting) = (options.store, options.queues, Waiting::default());
-        let functions =
-            Self { shared: Arc::new(Shared { store, registry, pool, queues, waiting }) };
+        let shared = Shared {
+            store: options.store,
+            registry,
+            pool,
+            queues: options.queues,
+            waiting: Waiting::default(),
+            pollers: Pollers::default(),
+        };
+        let functions = Self { shared: Arc::new(shared) };
+        for mapping in functions.mappings() {
+            functions.pollers().follow(&functions, &mapping);
+        }
         tokio::spawn(functions.clone().dispatch());
         Ok(functions)
     }
 
     /// Ends all idle processes; those that are busy end with the server.
     pub async fn shutdown(&self) {
+        self.pollers().stop();
         self.shared.pool.close().await;
     }
 
@@ -327,98 +330,9 @@ impl Functions {
         self.shared.pool.reserve(name, None);
         self.shared.pool.retire(name, &HashSet::new());
         let (site, name) = (Arc::clone(&self.shared.pool.site), name.to_owned());
-        tokio::task::spawn_blocking(move || site.credentials.revoke(&name));
+        tokio::task::spawn_blocking(move || site.access.revoke(&name));
         self.forget_code().await;
         Ok(())
-    }
-
-    /// Makes an alias.
-    pub async fn create_alias(
-        &self,
-        name: &str,
-        arn: &str,
-        alias: &str,
-        change: AliasChange,
-    ) -> Result<Arc<Function>, FunctionsError> {
-        let created = self.change(name, arn, |function| function.create_alias(alias, change));
-        Ok(created.await?.0)
-    }
-
-    /// Changes an alias.
-    pub async fn update_alias(
-        &self,
-        name: &str,
-        arn: &str,
-        alias: &str,
-        change: AliasChange,
-    ) -> Result<Arc<Function>, FunctionsError> {
-        let updated = self.change(name, arn, |function| function.update_alias(alias, change));
-        Ok(updated.await?.0)
-    }
-
-    /// Deletes an alias; that there is none is no error.
-    pub async fn delete_alias(
-        &self,
-        name: &str,
-        arn: &str,
-        alias: &str,
-    ) -> Result<(), FunctionsError> {
-        let deleted = self.change(name, arn, |function| {
-            function.aliases.remove(alias);
-            function.policies.remove(alias);
-            function.event_configs.remove(alias);
-            Ok(())
-        });
-        deleted.await.map(drop)
-    }
-
-    /// Adds a statement to a policy. Returns it.
-    pub async fn add_permission(
-        &self,
-        name: &str,
-        arn: &str,
-        qualifier: Option<&str>,
-        permission: Permission,
-    ) -> Result<Value, FunctionsError> {
-        let added = self.change(name, arn, |function| {
-            function.resolve(qualifier, 0.0)?;
-            let resource = function.qualified(qualifier);
-            let key = qualifier.unwrap_or_default().to_owned();
-            let policy: &mut Policy = function.policies.entry(key).or_default();
-            let statement = policy.add(permission, &resource)?;
-            if policy.document().len() > POLICY {
-                let message = format!("The final policy size is bigger than the limit ({POLICY}).");
-                return Err(FunctionsError::invalid(message));
-            }
-            Ok(statement)
-        });
-        Ok(added.await?.1)
-    }
-
-    /// Takes a statement from a policy.
-    pub async fn remove_permission(
-        &self,
-        name: &str,
-        arn: &str,
-        qualifier: Option<&str>,
-        (statement, revision): (&str, Option<&str>),
-    ) -> Result<(), FunctionsError> {
-        let removed = self.change(name, arn, |function| {
-            let key = qualifier.unwrap_or_default();
-            let missing = || {
-                let message = format!("Statement {statement} is not found in resource policy.");
-                FunctionsError::NotFound(message)
-            };
-            let policy = function.policies.get_mut(key).ok_or_else(missing)?;
-            if !policy.remove(statement, revision)? {
-                return Err(missing());
-            }
-            if policy.statements.is_empty() {
-                function.policies.remove(key);
-            }
-            Ok(())
-        });
-        removed.await.map(drop)
     }
 
     /// Sets what a function reserves of the invocations at once.
@@ -443,105 +357,6 @@ impl Functions {
         })
         .await?;
         self.shared.pool.reserve(name, reserved);
-        Ok(())
-    }
-
-    /// Sets how asynchronous invocations go, from scratch or on top of what is set.
-    pub async fn set_event_config(
-        &self,
-        name: &str,
-        arn: &str,
-        qualifier: &str,
-        (change, is_new): (EventConfigChange, bool),
-    ) -> Result<Arc<Function>, FunctionsError> {
-        for destination in [&change.on_success, &change.on_failure].into_iter().flatten() {
-            self.check_destination(destination).await?;
-        }
-        let now = self.now();
-        let set = self.change(name, arn, |function| {
-            function.resolve(Some(qualifier), 0.0)?;
-            let known = function.event_configs.get(qualifier).cloned();
-            let mut config = match known {
-                _ if is_new => crate::EventConfig::default(),
-                Some(config) => config,
-                None => return Err(no_event_config(function, qualifier)),
-            };
-            config.apply(change, now);
-            function.event_configs.insert(qualifier.to_owned(), config);
-            Ok(())
-        });
-        Ok(set.await?.0)
-    }
-
-    /// Takes away how asynchronous invocations go.
-    pub async fn delete_event_config(
-        &self,
-        name: &str,
-        arn: &str,
-        qualifier: &str,
-    ) -> Result<(), FunctionsError> {
-        let deleted = self.change(name, arn, |function| {
-            let removed = function.event_configs.remove(qualifier);
-            removed.map(drop).ok_or_else(|| no_event_config(function, qualifier))
-        });
-        deleted.await.map(drop)
-    }
-
-    /// All layers, by name.
-    #[must_use]
-    pub fn layers(&self) -> Vec<Arc<Layer>> {
-        self.registry().layers()
-    }
-
-    /// The layer of that name, if there is one.
-    #[must_use]
-    pub fn layer(&self, name: &str) -> Option<Arc<Layer>> {
-        self.registry().layer(name)
-    }
-
-    /// Publishes a version of a layer.
-    pub async fn publish_layer(
-        &self,
-        publish: PublishLayer,
-    ) -> Result<(Arc<Layer>, Arc<LayerVersion>), FunctionsError> {
-        let changes = self.registry().changes().await;
-        let code = self.keep(publish.source).await?;
-        let known = self.registry().layer(&publish.name).map(|layer| Layer::clone(&layer));
-        let mut layer = known.unwrap_or_else(|| Layer {
-            name: publish.name,
-            arn: publish.arn,
-            versions: std::collections::BTreeMap::new(),
-            last_version: 0,
-        });
-        layer.last_version += 1;
-        let version = Arc::new(LayerVersion {
-            number: layer.last_version,
-            code,
-            description: publish.description,
-            runtimes: publish.runtimes,
-            architectures: publish.architectures,
-            license: publish.license,
-            created_at: self.now(),
-        });
-        layer.versions.insert(version.number, Arc::clone(&version));
-        Ok((changes.put_layer(layer).await?, version))
-    }
-
-    /// Deletes a version of a layer, which functions that have it keep. That there is none is no error.
-    pub async fn delete_layer_version(
-        &self,
-        name: &str,
-        number: u64,
-    ) -> Result<(), FunctionsError> {
-        let changes = self.registry().changes().await;
-        let Some(layer) = self.registry().layer(name) else { return Ok(()) };
-        let mut layer = Layer::clone(&layer);
-        if layer.versions.remove(&number).is_none() {
-            return Ok(());
-        }
-        changes.put_layer(layer).await?;
-        drop(changes);
-        self.forget_code().await;
         Ok(())
     }
 
@@ -574,7 +389,7 @@ impl Functions {
     }
 
     /// Changes a function. It is on disk when this returns.
-    async fn change<T>(
+    pub(crate) async fn change<T>(
         &self,
         name: &str,
         arn: &str,
@@ -586,63 +401,10 @@ impl Functions {
         Ok((changes.put_function(function, Vec::new()).await?, result))
     }
 
-    async fn keep(&self, source: CodeSource) -> Result<Code, FunctionsError> {
+    pub(crate) async fn keep(&self, source: CodeSource) -> Result<Code, FunctionsError> {
         let site = Arc::clone(&self.shared.pool.site);
         let kept = tokio::task::spawn_blocking(move || site.code.keep(&source));
         kept.await.map_err(FunctionsError::internal)?
-    }
-
-    /// The versions of layers of these ARNs.
-    fn layer_uses(&self, arns: &[String]) -> Result<Vec<LayerUse>, FunctionsError> {
-        if arns.len() > LAYERS {
-            let message = format!("Cannot reference more than {LAYERS} layers.");
-            return Err(FunctionsError::invalid(message));
-        }
-        let of = |arn: &String| {
-            let missing =
-                || FunctionsError::invalid(format!("Layer version {arn} does not exist."));
-            let mut parts = arn.split(':').skip(6);
-            let (name, number) = (parts.next(), parts.next().and_then(|n| n.parse().ok()));
-            let layer = name.and_then(|name| self.layer(name)).ok_or_else(missing)?;
-            let version = number.and_then(|number: u64| layer.versions.get(&number));
-            let version = version.filter(|version| layer.version_arn(version.number) == *arn);
-            let code = version.ok_or_else(missing)?.code.clone();
-            Ok(LayerUse { arn: arn.clone(), code })
-        };
-        arns.iter().map(of).collect()
-    }
-
-    async fn check_dead_letter(&self, settings: &Settings) -> Result<(), FunctionsError> {
-        match &settings.dead_letter {
-            Some(queue) if queue.contains(":sqs:") => self.check_destination(queue).await,
-            Some(other) => Err(FunctionsError::invalid(format!(
-                "The dead-letter target {other} is not supported by Bessemer: it has to be a queue"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// That events can be sent there.
-    async fn check_destination(&self, arn: &str) -> Result<(), FunctionsError> {
-        if arn.is_empty() {
-            return Ok(());
-        }
-        let is_there = if arn.contains(":function:") {
-            let name = arn.split(':').nth(6).unwrap_or_default();
-            self.registry().function(name).is_some()
-        } else if arn.contains(":sqs:") {
-            let found = self.queues().find(arn).await;
-            found.map_err(FunctionsError::internal)?.is_some()
-        } else {
-            return Err(FunctionsError::invalid(format!(
-                "The destination {arn} is not supported by Bessemer: it has to be a queue or a \
-                 function"
-            )));
-        };
-        if is_there {
-            return Ok(());
-        }
-        Err(FunctionsError::invalid(format!("The destination {arn} does not exist.")))
     }
 
     /// Ends what runs versions that are gone, and forgets archives that nothing uses.
@@ -653,7 +415,7 @@ impl Functions {
         tokio::spawn(async move { functions.forget_code().await });
     }
 
-    async fn forget_code(&self) {
+    pub(crate) async fn forget_code(&self) {
         // Nobody is about to use an archive that nothing uses yet.
         let _changes = self.registry().changes().await;
         let used = self.registry().used_code();
@@ -672,8 +434,12 @@ impl Functions {
         &self.shared.store
     }
 
-    pub(crate) fn queues(&self) -> &Arc<dyn Queues> {
+    pub(crate) fn queues(&self) -> &Arc<dyn MessageQueues> {
         &self.shared.queues
+    }
+
+    pub(crate) fn pollers(&self) -> &Pollers {
+        &self.shared.pollers
     }
 
     pub(crate) fn waiting(&self) -> &Waiting {
@@ -699,9 +465,4 @@ fn check_size(settings: &Settings, code: &Code) -> Result<(), FunctionsError> {
          The actual size is {} bytes.",
         layers + code.unpacked
     )))
-}
-
-fn no_event_config(function: &Function, qualifier: &str) -> FunctionsError {
-    let arn = function.qualified(Some(qualifier).filter(|qualifier| *qualifier != LATEST));
-    FunctionsError::NotFound(format!("The function {arn} doesn't have an EventInvokeConfig"))
 }

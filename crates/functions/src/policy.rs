@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{FunctionsError, version::new_id};
+use crate::{Functions, FunctionsError, version::new_id};
+
+/// Characters of a policy at most.
+const POLICY: usize = 20_480;
 
 /// Statements on who may call a function.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,6 +78,57 @@ impl Policy {
             Some(seen) if seen != self.revision => Err(FunctionsError::OldRevision),
             _ => Ok(()),
         }
+    }
+}
+
+impl Functions {
+    /// Adds a statement to a policy. Returns it.
+    pub async fn add_permission(
+        &self,
+        name: &str,
+        arn: &str,
+        qualifier: Option<&str>,
+        permission: Permission,
+    ) -> Result<Value, FunctionsError> {
+        let added = self.change(name, arn, |function| {
+            function.resolve(qualifier, 0.0)?;
+            let resource = function.qualified(qualifier);
+            let key = qualifier.unwrap_or_default().to_owned();
+            let policy: &mut Policy = function.policies.entry(key).or_default();
+            let statement = policy.add(permission, &resource)?;
+            if policy.document().len() > POLICY {
+                let message = format!("The final policy size is bigger than the limit ({POLICY}).");
+                return Err(FunctionsError::invalid(message));
+            }
+            Ok(statement)
+        });
+        Ok(added.await?.1)
+    }
+
+    /// Takes a statement from a policy.
+    pub async fn remove_permission(
+        &self,
+        name: &str,
+        arn: &str,
+        qualifier: Option<&str>,
+        (statement, revision): (&str, Option<&str>),
+    ) -> Result<(), FunctionsError> {
+        let removed = self.change(name, arn, |function| {
+            let key = qualifier.unwrap_or_default();
+            let missing = || {
+                let message = format!("Statement {statement} is not found in resource policy.");
+                FunctionsError::NotFound(message)
+            };
+            let policy = function.policies.get_mut(key).ok_or_else(missing)?;
+            if !policy.remove(statement, revision)? {
+                return Err(missing());
+            }
+            if policy.statements.is_empty() {
+                function.policies.remove(key);
+            }
+            Ok(())
+        });
+        removed.await.map(drop)
     }
 }
 

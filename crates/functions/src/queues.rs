@@ -1,4 +1,4 @@
-//! [`Queues`]: what functions need of queues.
+//! [`MessageQueues`]: what functions need of queues.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 /// Message queues, named by their ARNs.
-pub trait Queues: Send + Sync {
+pub trait MessageQueues: Send + Sync {
     /// Whether there is such a queue; then its visibility timeout.
     fn find<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Option<Duration>, QueueError>>;
 

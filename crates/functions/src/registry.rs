@@ -1,4 +1,4 @@
-//! [`Registry`]: all functions and layers, in memory as they are on disk.
+//! [`Registry`]: all functions, layers and mappings, in memory as they are on disk.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,13 +9,14 @@ use bessemer_store::{FunctionDocument, Store, StoreError, Tag};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Function, FunctionsError, Layer};
+use crate::{Function, FunctionsError, Layer, Mapping};
 
 /// All functions and layers. What is changed is on disk before anybody sees it.
 pub(crate) struct Registry {
     store: Store,
     functions: RwLock<BTreeMap<String, Arc<Function>>>,
     layers: RwLock<BTreeMap<String, Arc<Layer>>>,
+    mappings: RwLock<BTreeMap<String, Arc<Mapping>>>,
     /// Held while something is changed.
     writes: Mutex<()>,
 }
@@ -30,10 +31,12 @@ impl Registry {
     pub(crate) async fn load(store: Store) -> Result<Self, StoreError> {
         let functions = read(&store, FunctionDocument::Function, "functions").await?;
         let layers = read(&store, FunctionDocument::Layer, "layers").await?;
+        let mappings = read(&store, FunctionDocument::Mapping, "event_source_mappings").await?;
         Ok(Self {
             store,
             functions: RwLock::new(functions),
             layers: RwLock::new(layers),
+            mappings: RwLock::new(mappings),
             writes: Mutex::default(),
         })
     }
@@ -58,6 +61,17 @@ impl Registry {
     pub(crate) fn layers(&self) -> Vec<Arc<Layer>> {
         let layers = self.layers.read().unwrap_or_else(PoisonError::into_inner);
         layers.values().cloned().collect()
+    }
+
+    /// The mapping of that name.
+    pub(crate) fn mapping(&self, uuid: &str) -> Option<Arc<Mapping>> {
+        self.mappings.read().unwrap_or_else(PoisonError::into_inner).get(uuid).cloned()
+    }
+
+    /// All mappings, by name.
+    pub(crate) fn mappings(&self) -> Vec<Arc<Mapping>> {
+        let mappings = self.mappings.read().unwrap_or_else(PoisonError::into_inner);
+        mappings.values().cloned().collect()
     }
 
     /// The names of all archives that something uses.
@@ -114,6 +128,31 @@ impl Changes<'_> {
         let mut layers = self.registry.layers.write().unwrap_or_else(PoisonError::into_inner);
         layers.insert(layer.name.clone(), Arc::clone(&layer));
         Ok(layer)
+    }
+
+    /// Keeps a mapping, with further tags.
+    pub(crate) async fn put_mapping(
+        &self,
+        mapping: Mapping,
+        tags: Vec<Tag>,
+    ) -> Result<Arc<Mapping>, FunctionsError> {
+        let table = self.registry.store.functions();
+        let document = text(&mapping)?;
+        let tags = (mapping.arn.as_str(), tags);
+        table.put(FunctionDocument::Mapping, &mapping.uuid, document, tags).await?;
+        let mapping = Arc::new(mapping);
+        let mut mappings = self.registry.mappings.write().unwrap_or_else(PoisonError::into_inner);
+        mappings.insert(mapping.uuid.clone(), Arc::clone(&mapping));
+        Ok(mapping)
+    }
+
+    /// Forgets a mapping.
+    pub(crate) async fn delete_mapping(&self, mapping: &Mapping) -> Result<(), FunctionsError> {
+        let table = self.registry.store.functions();
+        table.delete(FunctionDocument::Mapping, &mapping.uuid, &mapping.arn).await?;
+        let mut mappings = self.registry.mappings.write().unwrap_or_else(PoisonError::into_inner);
+        mappings.remove(&mapping.uuid);
+        Ok(())
     }
 }
 

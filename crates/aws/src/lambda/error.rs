@@ -41,7 +41,7 @@ impl Error {
                     .with_status(503);
             }
             FunctionsError::Store(_) | FunctionsError::Internal(_) => {
-                let error: &(dyn std::error::Error) = &self.0;
+                let error: &dyn std::error::Error = &self.0;
                 tracing::error!(error, "a call of Lambda failed");
                 let message = "The AWS Lambda service encountered an internal error.";
                 return typed(service.error("ServiceException", message), "Service");

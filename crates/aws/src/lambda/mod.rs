@@ -8,6 +8,7 @@ mod event_configs;
 mod functions;
 mod invoke;
 mod layers;
+mod mappings;
 mod names;
 mod pages;
 mod permissions;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::{caller::Caller, decode::decode, platform::Platform, server::unsupported};
 
+#[expect(clippy::too_many_lines, reason = "a table of all operations")]
 /// Answers a call, whose request's id is `id`.
 pub(crate) async fn call(
     platform: &Platform,
@@ -66,6 +68,11 @@ pub(crate) async fn call(
         "DeleteFunctionEventInvokeConfig" => {
             event_configs::delete(functions, caller, decode(call)?).await
         }
+        "CreateEventSourceMapping" => mappings::create(functions, caller, &call.input).await,
+        "UpdateEventSourceMapping" => mappings::update(functions, caller, &call.input).await,
+        "GetEventSourceMapping" => mappings::get(functions, caller, &decode(call)?),
+        "ListEventSourceMappings" => mappings::list(functions, caller, decode(call)?),
+        "DeleteEventSourceMapping" => mappings::delete(functions, caller, decode(call)?).await,
         "TagResource" => tags::add(platform, decode(call)?).await,
         "UntagResource" => tags::remove(platform, decode(call)?).await,
         "ListTags" => tags::list(platform, decode(call)?).await,

@@ -1,6 +1,9 @@
 //! [`Front`]: from a request to the service that it is for, and back.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
 
 use bessemer_aws_wire::{
     Protocol, Request as Wire, Service, ServiceError, error_response, service,
@@ -22,6 +25,9 @@ use crate::{
     caller::Caller, control, iam, lambda, logs, platform::Platform, s3::S3Service, sagemaker, sts,
 };
 
+/// Bytes of a request with the code of a function: an archive of 50 MiB in base64, and what is around it.
+const CODE_LIMIT: usize = 70_167_211;
+
 /// What answers requests.
 pub(super) struct Front {
     platform: Platform,
@@ -32,7 +38,7 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(platform: Platform, options: ServerOptions) -> Self {
-        let s3 = crate::s3::service(platform.buckets.clone(), platform.keys.clone());
+        let s3 = crate::s3::service(&platform.storage, platform.keys.clone());
         Self { platform, s3, options, metrics: Metrics::default() }
     }
 
@@ -97,7 +103,8 @@ impl Front {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let mut operation = "";
-        let answered = match self.read(service.protocol(), &parts, incoming).await {
+        let limit = self.limit_of(service, &parts);
+        let answered = match self.read(service.protocol(), &parts, incoming, limit).await {
             Ok((body, caller)) => {
                 let decoded = service.decode(&Wire::of(&parts), &body);
                 match decoded {
@@ -141,10 +148,11 @@ impl Front {
     async fn control(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
-        let answered = match self.read(Protocol::RestJson, &parts, incoming).await {
-            Ok((body, caller)) => control::call(&self.platform, &caller, &parts, &body).await,
-            Err(error) => Err(error),
-        };
+        let answered =
+            match self.read(Protocol::RestJson, &parts, incoming, self.options.body_limit).await {
+                Ok((body, caller)) => control::call(&self.platform, &caller, &parts, &body).await,
+                Err(error) => Err(error),
+            };
         let response = match answered {
             Ok(output) => {
                 let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
@@ -166,7 +174,7 @@ impl Front {
     ) -> Response<ResponseBody> {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
-        let error = match self.read(protocol, &parts, incoming).await {
+        let error = match self.read(protocol, &parts, incoming, self.options.body_limit).await {
             Ok(_) => {
                 let message = format!("The service {name} is not supported by Bessemer");
                 ServiceError::new("NotImplemented", message).with_status(501)
@@ -177,18 +185,30 @@ impl Front {
         body::whole(error_response(protocol, &error, &id))
     }
 
+    /// Bytes of a request's body. Code of functions comes in requests, from who names a key that there
+    /// is.
+    fn limit_of(&self, service: &Service, parts: &Parts) -> usize {
+        let usual = self.options.body_limit;
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = header.and_then(|header| header.split_once("Credential=")?.1.split('/').next());
+        let is_known =
+            || key.is_some_and(|key| matches!(self.platform.keys.find(key), Ok(Some(_))));
+        if service.name() == "lambda" && is_known() { usual.max(CODE_LIMIT) } else { usual }
+    }
+
     /// Reads a request's body and says who sent it.
     async fn read(
         &self,
         protocol: Protocol,
         parts: &Parts,
         incoming: Incoming,
+        limit: usize,
     ) -> Result<(Bytes, Caller), ServiceError> {
-        let read = body::read(incoming, self.options.body_limit, self.options.body_timeout).await;
+        let read = body::read(incoming, limit, self.options.body_timeout).await;
         let body = read.map_err(|error| match error {
             BodyError::TooLarge => ServiceError::new(
                 "RequestEntityTooLargeException",
-                format!("A request's body has {} bytes at most", self.options.body_limit),
+                format!("A request's body has {limit} bytes at most"),
             )
             .with_status(413),
             BodyError::TooSlow | BodyError::Broken => {
@@ -202,12 +222,15 @@ impl Front {
 
     fn verify(&self, parts: &Parts, body: Body<'_>) -> Result<Caller, sigv4::AuthError> {
         let now = UNIX_EPOCH + Duration::from_millis(self.platform.clock.now_millis());
-        let verified = sigv4::verify(&Wire::of(parts), body, &*self.platform.keys, now)?;
-        let unknown = || sigv4::AuthError::UnknownKey(verified.access_key.clone());
-        // It was there a moment ago.
-        let key = self.platform.keys.find(&verified.access_key).ok().flatten();
-        let read_only = key.ok_or_else(unknown)?.read_only;
-        Ok(Caller { access_key: verified.access_key, read_only, region: verified.region })
+        let read_only = Cell::new(true);
+        let find = |id: &str| {
+            let key = self.platform.keys.known(id)?;
+            read_only.set(key.read_only);
+            Some(sigv4::AccessKey::lasting(key.secret))
+        };
+        let verified = sigv4::verify(&Wire::of(parts), body, &find, now)?;
+        let (access_key, region) = (verified.access_key, verified.region);
+        Ok(Caller { access_key, read_only: read_only.get(), region })
     }
 
     async fn metrics(&self) -> Response<ResponseBody> {

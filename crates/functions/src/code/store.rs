@@ -6,11 +6,11 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use bessemer_domain::hex;
-use bessemer_objects::buckets::{BucketDir, BucketName, ObjectKey};
+use bessemer_objects::storage::Storage;
 use sha2::{Digest, Sha256};
 
 use super::{CodeSource, UnpackError, UnpackLimits, unpack};
@@ -26,14 +26,14 @@ pub(crate) struct CodeStore {
     archives: PathBuf,
     /// What archives hold, as long as the server runs.
     unpacked: PathBuf,
-    buckets: Arc<BucketDir>,
+    storage: Storage,
     /// Held while something is unpacked.
     unpacking: Mutex<()>,
 }
 
 impl CodeStore {
     /// The archives below `folder`, which is made if it isn't there.
-    pub(crate) fn open(folder: &Path, buckets: Arc<BucketDir>) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, storage: Storage) -> io::Result<Self> {
         let (archives, unpacked) = (folder.join("code"), folder.join("unpacked"));
         // After a power cut, what was unpacked may not be whole.
         match fs::remove_dir_all(&unpacked) {
@@ -43,7 +43,7 @@ impl CodeStore {
         fs::create_dir_all(&archives)?;
         fs::create_dir_all(&unpacked)?;
         File::open(folder)?.sync_all()?;
-        Ok(Self { archives, unpacked, buckets, unpacking: Mutex::default() })
+        Ok(Self { archives, unpacked, storage, unpacking: Mutex::default() })
     }
 
     /// Keeps an archive, if it can be unpacked. It is on disk when this returns.
@@ -122,13 +122,12 @@ impl CodeStore {
     }
 
     fn object(&self, bucket: &str, key: &str) -> Result<File, FunctionsError> {
-        let find = || {
-            let (bucket, key) = (BucketName::parse(bucket)?, ObjectKey::parse(key)?);
-            self.buckets.open_object(&bucket, &key)
-        };
-        let object = find().map_err(|error| {
+        let object = self.storage.open(bucket, key).map_err(|error| {
+            if error.may_pass() {
+                return FunctionsError::internal(error);
+            }
             FunctionsError::invalid(format!(
-                "Error occurred while GetObject. S3 Error Message: {error} (s3://{bucket}/{key})"
+                "Error occurred while GetObject. S3 Error Message: failed to {error}"
             ))
         })?;
         Ok(object.file)

@@ -30,21 +30,17 @@ use api::{RuntimeApi, Said, Session, Work};
 use output::Output;
 use spec::Folders;
 
-/// An access key.
-#[derive(Clone)]
-pub struct AccessKey {
-    /// Its id.
-    pub id: String,
-    /// Its secret.
-    pub secret: String,
-}
+/// Lets functions call this server.
+pub trait Access: Send + Sync {
+    /// The variables that point a function's AWS clients to this server, with an access key: those of
+    /// the function of that name and ARN. May block.
+    fn variables(
+        &self,
+        function: &str,
+        arn: &str,
+    ) -> Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Gives functions access keys for this server.
-pub trait Credentials: Send + Sync {
-    /// The key of the function of that name. May block.
-    fn key(&self, function: &str) -> Result<AccessKey, Box<dyn std::error::Error + Send + Sync>>;
-
-    /// Takes away the key of the function of that name. May block.
+    /// Takes the access key of the function of that name away. May block.
     fn revoke(&self, function: &str);
 }
 
@@ -53,9 +49,7 @@ pub(crate) struct Site {
     pub(crate) launcher: Launcher,
     pub(crate) logs: LogFolder,
     pub(crate) code: CodeStore,
-    pub(crate) credentials: Arc<dyn Credentials>,
-    /// `http://address:port` of the server.
-    pub(crate) endpoint: String,
+    pub(crate) access: Arc<dyn Access>,
     /// The folder of the folders of processes.
     pub(crate) folder: PathBuf,
     pub(crate) api: RuntimeApi,
@@ -67,9 +61,8 @@ pub(crate) struct Site {
 /// What a process is to run.
 struct Plan {
     function_name: String,
-    function_arn: String,
     version: Arc<Version>,
-    key: AccessKey,
+    access: Vec<(String, String)>,
     log_group: String,
     log_stream: String,
     session_name: String,
@@ -130,13 +123,12 @@ impl Process {
         let session = site.api.open();
         let folder = site.folder.join(&session.name);
         fs::create_dir_all(&folder).map_err(FunctionsError::internal)?;
-        let key = site.credentials.key(&function.name).map_err(FunctionsError::Internal)?;
+        let access = site.access.variables(&function.name, &function.arn);
         let group = version.settings.log_group.clone();
         let plan = Plan {
             function_name: function.name.clone(),
-            function_arn: function.arn.clone(),
             version: Arc::clone(version),
-            key,
+            access: access.map_err(FunctionsError::Internal)?,
             log_group: group.unwrap_or_else(|| format!("/aws/lambda/{}", function.name)),
             log_stream: log_stream(site.clock.now_millis(), version),
             session_name: session.name.clone(),
@@ -156,7 +148,7 @@ impl Process {
             let log = site.logs.file(&plan.log_group, &plan.log_stream);
             let output = Output::open(&folders.pipe(), &log, Arc::clone(&site.clock))?;
             let number = site.started.fetch_add(1, Ordering::Relaxed);
-            let spec = spec::spec(site, &plan, environment, &folders, number)?;
+            let spec = spec::spec(&plan, environment, &folders, number)?;
             let child = site.launcher.start(&spec)?;
             let ended = watch(child.as_fd().try_clone_to_owned()?)?;
             Ok((output, child, ended))

@@ -8,7 +8,7 @@ use std::{
 
 use bessemer_compute::{Bind, Environment, Limits, LogSink, ProcessSpec, UidRange, hand_over};
 
-use super::{Plan, Site};
+use super::Plan;
 
 /// Where a function's code is.
 const TASK: &str = "/var/task";
@@ -43,7 +43,6 @@ impl Folders {
 
 /// The order for a process, whose folder is made ready for user `uid`.
 pub(super) fn spec(
-    site: &Site,
     plan: &Plan,
     environment: &Environment,
     folders: &Folders,
@@ -57,7 +56,7 @@ pub(super) fn spec(
     let mut spec = ProcessSpec::new("/bin/sh", folders.own.join("control"), log);
     spec.args = ["-c", SCRIPT].map(OsString::from).into();
     spec.args.push(environment.python.clone().into());
-    spec.env = variables(site, plan, environment);
+    spec.env = variables(plan, environment);
     spec.cwd = TASK.into();
     spec.uid = uid;
     "lambda".clone_into(&mut spec.hostname);
@@ -96,7 +95,7 @@ fn own(tmp: &Path, number: u64) -> io::Result<Option<u32>> {
     Ok(Some(uid))
 }
 
-fn variables(site: &Site, plan: &Plan, environment: &Environment) -> Vec<(OsString, OsString)> {
+fn variables(plan: &Plan, environment: &Environment) -> Vec<(OsString, OsString)> {
     let settings = &plan.version.settings;
     let (runtime, python) = (&settings.runtime, settings.runtime.python());
     let programs = environment.folder.join("bin");
@@ -105,16 +104,10 @@ fn variables(site: &Site, plan: &Plan, environment: &Environment) -> Vec<(OsStri
         programs.display()
     );
     let modules = format!("{TASK}:/opt/python/lib/python{python}/site-packages:/opt/python");
-    // The ARN tells the region.
-    let region = plan.function_arn.split(':').nth(3).unwrap_or_default();
     let memory = settings.memory.to_string();
     let execution = format!("AWS_Lambda_{runtime}");
     let ours = [
         ("_HANDLER", settings.handler.as_str()),
-        ("AWS_ACCESS_KEY_ID", &plan.key.id),
-        ("AWS_DEFAULT_REGION", region),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_ENDPOINT_URL", &site.endpoint),
         ("AWS_EXECUTION_ENV", &execution),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
         ("AWS_LAMBDA_FUNCTION_NAME", &plan.function_name),
@@ -123,8 +116,6 @@ fn variables(site: &Site, plan: &Plan, environment: &Environment) -> Vec<(OsStri
         ("AWS_LAMBDA_LOG_GROUP_NAME", &plan.log_group),
         ("AWS_LAMBDA_LOG_STREAM_NAME", &plan.log_stream),
         ("AWS_LAMBDA_RUNTIME_API", &plan.session_address),
-        ("AWS_REGION", region),
-        ("AWS_SECRET_ACCESS_KEY", &plan.key.secret),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("LAMBDA_TASK_ROOT", TASK),
         ("PYTHONDONTWRITEBYTECODE", "1"),
@@ -143,6 +134,7 @@ fn variables(site: &Site, plan: &Plan, environment: &Environment) -> Vec<(OsStri
     let given = settings.variables.clone();
     let mut all: std::collections::BTreeMap<String, String> = usual.into_iter().collect();
     all.extend(given);
+    all.extend(plan.access.iter().cloned());
     all.extend(ours);
     all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use serde::{Deserialize, Serialize};
 
 use super::{super::container::Uri, Failed, plan::Plan, stage};
@@ -46,13 +46,13 @@ pub(super) enum StagedModel {
 /// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked to
 /// `folder/unpacked`, code of its own to `folder/code`.
 pub(super) fn stage_model(
-    buckets: &BucketDir,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
 ) -> Result<StagedModel, Failed> {
     let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
     let model = folder.join("model").join(name.unwrap_or("model"));
-    stage::link(buckets, &plan.model, &model)?;
+    stage::link(storage, &plan.model, &model)?;
     let unpacked = folder.join("unpacked");
     let is_archive = archive::is_archive(&model).map_err(|error| refused(&error))?;
     if is_archive {
@@ -65,12 +65,12 @@ pub(super) fn stage_model(
         copied.map_err(Failed::infrastructure)?;
     }
     if let Some(command) = serve {
-        let code = submitted(buckets, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
+        let code = submitted(storage, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
         let (command, requirements) = (command.clone(), requirements_in(&code)?);
         return Ok(StagedModel::Server { command, requirements });
     }
     if let Some(program) = program {
-        if let Some(code) = submitted(buckets, plan, folder)? {
+        if let Some(code) = submitted(storage, plan, folder)? {
             return script_in(&code, program, Path::new(CODE), MODEL.into());
         }
         let inside = Path::new(MODEL).join("code");
@@ -92,12 +92,12 @@ pub(super) fn stage_model(
 }
 
 /// The folder of the code that came in an archive of its own, if it did.
-fn submitted(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
+fn submitted(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
     let uri = plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"));
     let Some(uri) = uri else { return Ok(None) };
     let source = Uri::read(uri).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
-    stage::link(buckets, &source, &packed)?;
+    stage::link(storage, &source, &packed)?;
     let code = folder.join("code");
     unpack(&packed, &code)?;
     Ok(Some(code))

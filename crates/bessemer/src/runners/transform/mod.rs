@@ -166,7 +166,7 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
-                blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
+                blocking(move || stage::stage(&runner.site.storage, &plan, &folder)).await?
             };
             self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
         }
@@ -178,7 +178,7 @@ impl TransformRunner {
         let (runner, outcome) = (self.clone(), (plan, folder.clone(), end));
         blocking(move || {
             let (plan, folder, end) = outcome;
-            publish::conclude(&runner.site.buckets, &plan, &folder, &end, &streams)
+            publish::conclude(&runner.site.storage, &plan, &folder, &end, &streams)
         })
         .await
     }

@@ -357,7 +357,7 @@ def test_a_bad_record_fails_its_file_and_the_job_and_no_other_file(server, model
     put(server, "bad/wrong.csv", csv_of(rows(2)) + "1,two,3,4\n" + csv_of(rows(2)))
     described = transform(server, "bad", model, "bad/", ends="Failed")
     reason = described["FailureReason"]
-    assert "1 of 2 files failed" in reason and "s3://data/bad/wrong.csv: record 3" in reason
+    assert "1 of 2 files failed" in reason and "s3://data/bad/wrong.csv: row 2 (from 0): " in reason
     assert keys(server, "out/bad") == ["out/bad/good.csv.out"]
     events = server.client("logs").filter_log_events(
         logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix="bad/", filterPattern="ClientError"

@@ -239,7 +239,8 @@ fn files(output: &Path, summary: &Summary) -> Vec<FileEnd> {
         if let Some(file) = files.get_mut(&reject.file)
             && file.reason.is_none()
         {
-            file.reason = Some(format!("record {}: {}", reject.row + 1, reject.message));
+            // As `_rejects` counts.
+            file.reason = Some(format!("row {} (from 0): {}", reject.row, reject.message));
         }
     }
     let failed = summary.to_json();

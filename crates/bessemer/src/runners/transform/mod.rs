@@ -18,9 +18,11 @@
 mod child;
 mod code;
 mod end;
+mod names;
 mod order;
 mod payloads;
 mod plan;
+mod program;
 mod publish;
 mod sandbox;
 mod stage;
@@ -36,6 +38,7 @@ use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 pub(crate) use end::{End, FileEnd, write_end};
+use names::Names;
 pub(crate) use order::{LEFT, Order};
 use plan::Plan;
 use stage::Staged;
@@ -149,11 +152,26 @@ impl TransformRunner {
         let request: TransformRequest = serde_json::from_str(&attempt.request)
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
+        let done = self.carry_out(attempt, control, left, (&plan, &folder)).await;
+        done.map_err(|Failed { class, message }| {
+            let base = Staged::read(&folder).map(|staged| staged.base);
+            let message = Names::of(&folder, &plan, base.as_deref()).told(&message);
+            Failed { class, message }
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        left: Option<ProcessId>,
+        (plan, folder): (&Plan, &Path),
+    ) -> Result<Outcome, Failed> {
         let streams = Streams::of(&self.site.logs, &attempt.job);
-        let made = sandbox::left(&folder);
+        let made = sandbox::left(folder);
         // A sandbox tells of itself, even if it could not be recorded.
         let launcher = &self.site.launcher;
-        let was_sandboxed = sandbox::resume(launcher, &folder, attempt.number, control).await?;
+        let was_sandboxed = sandbox::resume(launcher, folder, attempt.number, control).await?;
         if let (Some(left), false) = (&left, was_sandboxed) {
             child::wait(left, control).await?;
         }
@@ -165,17 +183,17 @@ impl TransformRunner {
             let lost = |error: bessemer_jobs::AttemptLost| Failed::infrastructure(error);
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
-                let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
+                let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
                 blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
             };
-            self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
+            self.launch(attempt, control, plan, (&staged, folder, &streams)).await?;
         }
         let end = end::read(&made)?;
         if end.may_publish() {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
         }
-        let (runner, outcome) = (self.clone(), (plan, folder.clone(), end));
+        let (runner, outcome) = (self.clone(), (plan.clone(), folder.to_owned(), end));
         blocking(move || {
             let (plan, folder, end) = outcome;
             publish::conclude(&runner.site.buckets, &plan, &folder, &end, &streams)
@@ -235,9 +253,11 @@ impl TransformRunner {
         let spec = {
             let (attempt, plan) = (attempt.clone(), plan.clone());
             let (folder, streams) = (folder.to_owned(), streams.clone());
+            let runs = self.site.runs.clone();
             blocking(move || {
                 let setting = sandbox::Setting {
                     folder: &folder,
+                    runs: &runs,
                     environment: &environment,
                     variables: plan.container.variables,
                     has_network: plan.container.has_network,

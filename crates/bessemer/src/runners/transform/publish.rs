@@ -10,6 +10,7 @@ use super::{
     End, Failed,
     code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
+    names::Names,
     plan::Plan,
     sandbox,
     stage::Staged,
@@ -42,6 +43,7 @@ pub(super) fn conclude(
         return Err(Failed::infrastructure("the engine was stopped"));
     }
     let base = staged.base;
+    let names = Names::of(folder, plan, Some(&base));
     let known: HashSet<&str> = staged.names.iter().map(String::as_str).collect();
     let mut failed = Vec::new();
     for file in end.files.iter().filter(|file| known.contains(file.file.as_str())) {
@@ -59,13 +61,13 @@ pub(super) fn conclude(
         }
     }
     for file in &failed {
-        streams.say_of_data(&data_log(&base, file));
+        streams.say_of_data(&names.told(&data_log(&base, file)));
     }
     let result = end.summary.as_ref().map(ToString::to_string);
     if end.code == ExitCode::Ok as i32 && failed.is_empty() {
         return Ok(Outcome::Succeeded { result });
     }
-    let message = reason(plan, end, &base, &failed);
+    let message = names.told(&reason(plan, end, &base, &failed));
     Ok(Outcome::Failed { class: FailureClass::Algorithm, message, result })
 }
 

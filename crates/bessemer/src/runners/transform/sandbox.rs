@@ -20,6 +20,7 @@ use super::{
     code::{CODE, MODEL},
     end,
     order::{LEFT, ORDER},
+    program::program,
     streams::Streams,
 };
 
@@ -44,6 +45,8 @@ pub(super) fn left(folder: &Path) -> PathBuf {
 /// What an attempt runs with, beside its order.
 pub(super) struct Setting<'r> {
     pub(super) folder: &'r Path,
+    /// Where the jobs' folders are.
+    pub(super) runs: &'r Path,
     pub(super) environment: &'r Environment,
     pub(super) variables: Vec<(String, String)>,
     /// Whether it has this machine's network.
@@ -76,7 +79,7 @@ pub(super) fn prepare(
             open_to_all(folder).map_err(Failed::infrastructure)?;
         }
     }
-    let engine = std::env::current_exe().map_err(Failed::infrastructure)?;
+    let engine = program(setting.runs).map_err(Failed::infrastructure)?;
     let control = folder.join(format!("control-{}", attempt.number));
     let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];

@@ -16,7 +16,7 @@ impl Names {
         let file = model.rsplit('/').next().unwrap_or_default();
         let mut names = vec![
             (path(&format!("model/{file}")), model.clone()),
-            (path("unpacked"), model.clone()),
+            (super::code::unpacked(folder, 0).display().to_string(), model.clone()),
         ];
         if let Some(code) = &plan.container.submitted {
             names.push((path("model/sourcedir.tar.gz"), code.clone()));

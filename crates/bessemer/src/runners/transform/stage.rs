@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::container::{self, Input, LONGEST_MANIFEST, Uri, inputs_below, names_of_manifest},
     Failed,
-    code::{StagedModel, stage_model},
+    code::{self, StagedModel, stage_model},
     plan::Plan,
 };
 
@@ -30,6 +30,16 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// How many of `instances` have an input.
+    pub(super) fn hosts(&self, instances: usize) -> usize {
+        self.names.len().min(instances)
+    }
+
+    /// The inputs of instance `index` of `hosts`: shared out by key.
+    pub(super) fn share(&self, index: usize, hosts: usize) -> Vec<String> {
+        self.names.iter().skip(index).step_by(hosts).cloned().collect()
+    }
+
     /// What an earlier attempt put into `folder`, if it came to its end.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(NOTE)).ok()?).ok()
@@ -44,8 +54,9 @@ pub(super) fn stage(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<S
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
-    for part in ["inputs", "model", "unpacked", "code"] {
-        let part = folder.join(part);
+    let unpacked = (0..plan.instances).map(|index| code::unpacked(folder, index));
+    let parts = ["inputs", "model", "code"].map(|part| folder.join(part));
+    for part in parts.into_iter().chain(unpacked) {
         if part.exists() {
             fs::remove_dir_all(&part).map_err(Failed::infrastructure)?;
         }
@@ -61,7 +72,7 @@ pub(super) fn stage(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<S
         let uri = &plan.input;
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let model = stage_model(buckets, plan, folder)?;
+    let model = stage_model(buckets, plan, folder, plan.instances.min(names.len()))?;
     let base = inputs.first().and_then(|Input { uri, relative }| {
         let uri = format!("{}/{}", uri.bucket, uri.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)

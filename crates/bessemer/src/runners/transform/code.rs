@@ -6,7 +6,7 @@ use std::{
 };
 
 use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -56,14 +56,14 @@ pub(super) fn unpacked(folder: &Path, index: usize) -> PathBuf {
 /// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked for each of
 /// `hosts` instances whose code may change them, code of its own to `folder/code`.
 pub(super) fn stage_model(
-    buckets: &BucketDir,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
     hosts: usize,
 ) -> Result<StagedModel, Failed> {
     let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
     let model = folder.join("model").join(name.unwrap_or("model"));
-    stage::link(buckets, &plan.model, &model)?;
+    stage::link(storage, &plan.model, &model)?;
     let is_archive = archive::is_archive(&model).map_err(|error| refused(&error))?;
     let has_code = plan.container.program.is_some() || plan.container.serve.is_some();
     let put = |index: usize| {
@@ -79,7 +79,7 @@ pub(super) fn stage_model(
         return Ok(StagedModel::Native(model));
     }
     put(0)?;
-    let found = tell(buckets, plan, folder, &model)?;
+    let found = tell(storage, plan, folder, &model)?;
     if !matches!(found, StagedModel::Native(_)) {
         (1..hosts).try_for_each(put)?;
     }
@@ -88,19 +88,19 @@ pub(super) fn stage_model(
 
 /// Tells what a model is that has been unpacked; `model` is its archive.
 fn tell(
-    buckets: &BucketDir,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
     model: &Path,
 ) -> Result<StagedModel, Failed> {
     let unpacked = unpacked(folder, 0);
     if let Some(command) = &plan.container.serve {
-        let code = submitted(buckets, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
+        let code = submitted(storage, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
         let (command, requirements) = (command.clone(), requirements_in(&code)?);
         return Ok(StagedModel::Server { command, requirements });
     }
     if let Some(program) = &plan.container.program {
-        if let Some(code) = submitted(buckets, plan, folder)? {
+        if let Some(code) = submitted(storage, plan, folder)? {
             return script_in(&code, program, Path::new(CODE), MODEL.into());
         }
         let inside = Path::new(MODEL).join("code");
@@ -119,12 +119,12 @@ fn tell(
 }
 
 /// The folder of the code that came in an archive of its own, if it did.
-fn submitted(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
+fn submitted(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
     let uri = plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"));
     let Some(uri) = uri else { return Ok(None) };
     let source = Uri::read(uri).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
-    stage::link(buckets, &source, &packed)?;
+    stage::link(storage, &source, &packed)?;
     let code = folder.join("code");
     unpack(&packed, &code)?;
     Ok(Some(code))

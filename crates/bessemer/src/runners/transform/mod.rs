@@ -196,7 +196,7 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-                blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
+                blocking(move || stage::stage(&runner.site.storage, &plan, &folder)).await?
             };
             self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
         }
@@ -211,7 +211,7 @@ impl TransformRunner {
             control.renew().await.map_err(Failed::infrastructure)?;
         }
         let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-        blocking(move || publish::conclude(&runner.site.buckets, &plan, &folder, &staged, ends))
+        blocking(move || publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends))
             .await
     }
 

@@ -1,9 +1,9 @@
 //! From what the engine left to outputs in their bucket and the job's outcome.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
-use bessemer_objects::buckets::{BucketDir, Condition, Record};
+use bessemer_objects::storage::Storage;
 
 use super::{
     super::container::{self, Uri, host_name},
@@ -21,7 +21,7 @@ use super::{
 /// Puts in place what may be, and says what became of the job. It may be done again: the same
 /// objects come out.
 pub(super) fn conclude(
-    buckets: &Arc<BucketDir>,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
     staged: &Staged,
@@ -60,13 +60,13 @@ pub(super) fn conclude(
         match &file.output {
             Some(name) if is_whole => {
                 let uri = uri_of(plan, &file.file, name);
-                put(buckets, &uri, (&output, name))?;
+                put(storage, &uri, (&output, name))?;
             }
             _ => failed.push((file, &streams[*host])),
         }
         if !plan.is_strict && file.rejected > 0 {
             let name = format!("_rejects/{}.parquet", file.file);
-            put(buckets, &plan.output.below(&name), (&output, &name))?;
+            put(storage, &plan.output.below(&name), (&output, &name))?;
         }
     }
     for (file, streams) in &failed {
@@ -140,11 +140,10 @@ fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
 }
 
 /// Makes the file `name` of the outputs the object at `uri`.
-fn put(buckets: &Arc<BucketDir>, uri: &Uri, (output, name): (&Path, &str)) -> Result<(), Failed> {
+fn put(storage: &Storage, uri: &Uri, (output, name): (&Path, &str)) -> Result<(), Failed> {
     let failed = |error: std::io::Error| {
         Failed::infrastructure(format!("read the output `{name}`: {error}"))
     };
-    let key = uri.object_key()?;
     let file = match open_beneath(output, name) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let why = format!("AlgorithmError: the output `{name}` is no plain file: {error}");
@@ -152,15 +151,6 @@ fn put(buckets: &Arc<BucketDir>, uri: &Uri, (output, name): (&Path, &str)) -> Re
         }
         opened => opened.map_err(failed)?,
     };
-    let size = file.metadata().map_err(failed)?.len();
-    let bucket = uri.bucket_name()?;
-    let put = || {
-        let mut incoming = buckets.receive()?;
-        incoming.copy(&file, 0, size)?;
-        // Not an MD5, which a dash says; reading everything once more for it would be no use.
-        let etag = format!("{:032x}-1", rand::random::<u128>());
-        let record = Record { etag, ..Record::default() };
-        buckets.put(&bucket, &key, incoming, record, &Condition::None)
-    };
-    put().map(drop).map_err(|error| container::Failed::from_bucket(&error).into())
+    let done = storage.put_file(&uri.bucket, &uri.key, &file);
+    done.map_err(|error| container::Failed::from_storage(&error).into())
 }

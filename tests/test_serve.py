@@ -383,7 +383,7 @@ def test_rejects_are_isolated_where_the_job_says_so(server, model, booster):
     [
         ("no-input", {"source": "nothing-here/"}, "No S3 objects found"),
         ("no-script", {"program": "inference.py"}, "`inference.py`"),
-        ("no-model", {"gone": True}, "There is no object"),
+        ("no-model", {"gone": True}, "there is no object"),
         ("no-type", {"content_type": "image/png"}, "`image/png`"),
     ],
 )

@@ -35,7 +35,7 @@ use serde_json::Value;
 
 pub(crate) use environment::ensure as ensure_environment;
 pub(crate) use failed::Failed;
-pub(crate) use group::Ended;
+pub(crate) use group::{Ended, Group};
 pub(crate) use host_log::HostLogs;
 pub(crate) use inputs::{
     AT_ONCE, Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open, open_all,

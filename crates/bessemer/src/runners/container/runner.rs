@@ -7,10 +7,8 @@ use bessemer_domain::{Clock, FailureClass, JobId, Outcome, ProcessId, SystemCloc
 use bessemer_jobs::{Attempt, Control, Runner};
 
 use super::{
-    Demand, End, Ended, Failed, Finished, HostLogs, Place, Program, Seen, Site, Stage, Work,
-    blocking, environment,
-    group::Group,
-    host_name,
+    CONTROL, Demand, End, Ended, Failed, Finished, Group, HostLogs, Place, Program, Seen, Site,
+    Stage, Work, blocking, environment, host_name,
     order::{Concluded, Order},
     place::Runtime,
     program::{self, Door},
@@ -81,7 +79,9 @@ impl<W: Work> ContainerRunner<W> {
         let logs = HostLogs::of(&self.site.logs, &attempt.job, work.demand().instances);
         let (order, group) = match Order::read(&folder).filter(|_| is_left) {
             Some(order) => {
-                let group = Group::attach(&self.site.launcher, &order.hosts(&folder))?;
+                let notes: Vec<_> =
+                    order.hosts(&folder).iter().map(|host| host.join(CONTROL)).collect();
+                let group = Group::attach(&self.site.launcher, &notes)?;
                 (order, group)
             }
             None => self.start(attempt, control, &work, &logs).await?,

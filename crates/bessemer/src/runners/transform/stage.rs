@@ -15,7 +15,7 @@ use super::{
         open_all,
     },
     Failed,
-    code::{StagedModel, stage_model},
+    code::{self, StagedModel, stage_model},
     plan::Plan,
 };
 
@@ -31,6 +31,16 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// How many of `instances` have an input.
+    pub(super) fn hosts(&self, instances: usize) -> usize {
+        self.names.len().min(instances)
+    }
+
+    /// The inputs of instance `index` of `hosts`: shared out by key.
+    pub(super) fn share(&self, index: usize, hosts: usize) -> Vec<String> {
+        self.names.iter().skip(index).step_by(hosts).cloned().collect()
+    }
+
     /// What an earlier attempt put into `folder`, if it came to its end.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(NOTE)).ok()?).ok()
@@ -45,8 +55,9 @@ pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Sta
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
-    for part in ["inputs", "model", "unpacked", "code"] {
-        let part = folder.join(part);
+    let unpacked = (0..plan.instances).map(|index| code::unpacked(folder, index));
+    let parts = ["inputs", "model", "code"].map(|part| folder.join(part));
+    for part in parts.into_iter().chain(unpacked) {
         if part.exists() {
             fs::remove_dir_all(&part).map_err(Failed::infrastructure)?;
         }
@@ -63,7 +74,7 @@ pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Sta
         let uri = &plan.input;
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let model = stage_model(storage, plan, folder)?;
+    let model = stage_model(storage, plan, folder, plan.instances.min(names.len()))?;
     let base = inputs.first().and_then(|Input { uri, relative }| {
         let uri = format!("{}/{}", uri.bucket, uri.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)

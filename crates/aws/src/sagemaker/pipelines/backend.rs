@@ -40,7 +40,12 @@ impl StepBackend {
             other => return Err(not_run(other)),
         };
         let mut input = task.order.arguments.clone();
-        input[member] = json!(task.order.name);
+        // A token has 36 characters at most: the execution and the suffix are enough.
+        let suffix = task.order.name.rsplit('-').next().unwrap_or_default();
+        input[member] = match member {
+            "ClientToken" => json!(format!("{}-{suffix}", task.facts.id)),
+            _ => json!(task.order.name),
+        };
         let checked = service("sagemaker").map(|service| service.input_of(operation, input));
         let input = match checked {
             Some(Ok(input)) => input,
@@ -183,7 +188,7 @@ impl Backend for StepBackend {
         Box::pin(async move {
             let place = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
             let (bucket, key) = place.ok_or_else(|| format!("`{uri}` is no s3:// URI"))?;
-            let text = object(&self.platform.buckets, bucket.to_owned(), key.to_owned()).await?;
+            let text = object(&self.platform.storage, bucket.to_owned(), key.to_owned()).await?;
             serde_json::from_str(&text).map_err(|error| format!("{uri} is no JSON: {error}"))
         })
     }

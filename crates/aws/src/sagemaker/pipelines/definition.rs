@@ -1,9 +1,10 @@
 //! Where a pipeline's definition comes from.
 
-use bessemer_objects::buckets::{BucketDir, BucketName, ObjectKey};
+use std::io::Read;
+
+use bessemer_objects::storage::Storage;
 use bessemer_pipelines::Definition;
 use serde::Deserialize;
-use std::{io::Read, sync::Arc};
 
 use super::super::error::Error;
 use crate::platform::Platform;
@@ -34,7 +35,7 @@ pub(super) async fn given(
         (Some(text), None) => text,
         (None, Some(location)) => {
             let DefinitionLocation { bucket, object_key } = location;
-            let read = object(&platform.buckets, bucket, object_key).await;
+            let read = object(&platform.storage, bucket, object_key).await;
             read.map_err(|why| {
                 Error::Validation(format!("PipelineDefinitionS3Location can't be read: {why}"))
             })?
@@ -49,18 +50,15 @@ pub(super) async fn given(
 
 /// The text of an object.
 pub(super) async fn object(
-    buckets: &Arc<BucketDir>,
+    storage: &Storage,
     bucket: String,
     key: String,
 ) -> Result<String, String> {
-    let buckets = Arc::clone(buckets);
+    let storage = storage.clone();
     let read = tokio::task::spawn_blocking(move || {
         let failed = |error: &dyn std::fmt::Display| format!("s3://{bucket}/{key}: {error}");
-        let (name, object) = (BucketName::parse(&bucket), ObjectKey::parse(&key));
-        let name = name.map_err(|error| failed(&error))?;
-        let object = object.map_err(|error| failed(&error))?;
-        let object = buckets.open_object(&name, &object).map_err(|error| failed(&error))?;
-        if object.info.size > LARGEST {
+        let object = storage.open(&bucket, &key).map_err(|error| failed(&error))?;
+        if object.size > LARGEST {
             return Err(failed(&format!("it has more than {LARGEST} bytes")));
         }
         let mut text = String::new();

@@ -6,6 +6,7 @@ use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
 use bessemer_objects::buckets::BucketDir;
+use bessemer_queues::Queues;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -20,6 +21,8 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
+    /// What SQS holds.
+    pub queues: Queues,
     /// What S3 holds.
     pub buckets: Arc<BucketDir>,
     /// What jobs wrote.

@@ -11,6 +11,7 @@ mod jobs;
 mod migrations;
 mod models;
 mod outbox;
+mod queues;
 mod row;
 mod settings;
 mod store;
@@ -25,6 +26,11 @@ pub use jobs::{
 };
 pub use models::{Model, ModelPage, ModelQuery, ModelTable};
 pub use outbox::{Outbox, OutboxEvent};
+pub use queues::{
+    Deduplication, MessageCounts, MoveRecord, MoveStep, NewMessage, NewMove, NewQueue, QueueKey,
+    QueueRecord, QueueTable, Receipt, ReceivedMessage, Reception, Redrive, SentMessage, Settled,
+    Take,
+};
 pub use settings::Settings;
 pub use store::{Store, StoreOptions};
 pub use tags::{Tag, Tags};

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     error::StoreError, jobs::JobTable, migrations, models::ModelTable, outbox::Outbox,
-    settings::Settings, tags::Tags, writer::Writer,
+    queues::QueueTable, settings::Settings, tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -104,6 +104,11 @@ impl Store {
     /// Events for whoever reacts to them.
     pub fn outbox(&self) -> Outbox<'_> {
         Outbox(self)
+    }
+
+    /// Queues and their messages.
+    pub fn queues(&self) -> QueueTable<'_> {
+        QueueTable(self)
     }
 
     /// The server's own settings.

@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-queues", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
@@ -30,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-queues",
         ],
     ),
     (
@@ -43,6 +45,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-queues",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

@@ -14,6 +14,7 @@ use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_objects::buckets::BucketDir;
+use bessemer_queues::{Queues, QueuesOptions};
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
 use tokio::{
@@ -98,7 +99,7 @@ impl Serve {
         })?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
-        let platform = platform(&directory, store, keys, &config, address)
+        let platform = platform(&directory, store, keys, &config, address, &shutdown)
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
@@ -157,6 +158,7 @@ async fn platform(
     keys: Arc<KeyRing>,
     config: &Config,
     address: SocketAddr,
+    shutdown: &watch::Receiver<bool>,
 ) -> anyhow::Result<Platform> {
     let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
     let logs = LogFolder::new(directory.join("logs"));
@@ -188,7 +190,14 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = QueuesOptions {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+    };
+    let queues = Queues::start(options).await?;
+    Ok(Platform { store, jobs, queues, buckets, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.

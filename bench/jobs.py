@@ -4,9 +4,6 @@ S3 against plain copies.
     cargo xtask bench jobs [--jobs 600] [--history 100000] [--cases submits,jobs,starts,history,objects]
 """
 
-import argparse
-import contextlib
-import json
 import os
 import re
 import shutil
@@ -15,64 +12,12 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from report import machine, markdown, verdict
-from wire import Wire, rate
+from report import verdict
+from serving import CACHE, IMAGE, ROLE, Server, run_cases, serving
+from wire import rate
 
-BINARY = os.environ["BESSEMER_BIN"]
-CACHE = Path(os.environ["BESSEMER_BENCH_CACHE"])
-ROLE = "arn:aws:iam::000000000000:role/bench"
-IMAGE = "python:3.11"
 GIGABYTE = 1 << 30
-
-
-class Server:
-    """A server on a folder of its own."""
-
-    def __init__(self, name):
-        self.folder = CACHE / f"serve-{name}"
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def start(self):
-        """Returns the seconds until it is ready."""
-        command = [BINARY, "serve", "--data-dir", self.folder, "--listen", "127.0.0.1:0"]
-        begun = time.perf_counter()
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "is ready at" in line:
-                break
-        else:
-            sys.exit("the server did not start")
-        took = time.perf_counter() - begun
-        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
-        key = json.loads((self.folder / "keys.json").read_text())["keys"][0]
-        self.wire = Wire(line.split()[-1], key)
-        return took
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-    def memory(self):
-        """Resident megabytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(kilobytes) * 1024 / 1e6
-
-    def make_bucket(self):
-        self.wire.connect().call(self.wire.s3("PUT", "/bench"))
-
-
-@contextlib.contextmanager
-def serving(name):
-    server = Server(name)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def training(name, *command):
@@ -317,22 +262,4 @@ def get(wire, path, target):
 CASES = {case.__name__: case for case in (submits, jobs, starts, history, objects)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=600)
-    parser.add_argument("--starts", type=int, default=200)
-    parser.add_argument("--history", type=int, default=100_000)
-    parser.add_argument("--cases", default=",".join(CASES))
-    options = parser.parse_args()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name in options.cases.split(","):
-        for row in CASES[name](options):
-            print(" | ".join(row), flush=True)
-            rows.append(row)
-    text = f"{machine()}\n\n{markdown(['', 'found', 'goal', ''], rows)}"
-    (CACHE / "jobs.md").write_text(text)
-    print(f"\n{text}")
-
-
-main()
+run_cases("jobs", CASES, __doc__, jobs=600, starts=200, history=100_000)

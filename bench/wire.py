@@ -24,15 +24,22 @@ class Wire:
 
     def sagemaker(self, operation, request):
         """The bytes of a signed call."""
-        body = json.dumps(request).encode()
-        headers = {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"SageMaker.{operation}",
-        }
-        call = AWSRequest("POST", f"{self.address}/", headers, body)
-        SigV4Auth(self.key, "sagemaker", REGION).add_auth(call)
+        return self.json("sagemaker", "1.1", f"SageMaker.{operation}", request)
+
+    def sqs(self, operation, request):
+        """The same of a queue."""
+        return self.json("sqs", "1.0", f"AmazonSQS.{operation}", request)
+
+    def json(self, service, version, target, request):
+        headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
+        return self.signed(service, "/", headers, json.dumps(request).encode())
+
+    def signed(self, service, path, headers, body):
+        """A signed POST."""
+        call = AWSRequest("POST", f"{self.address}{path}", headers, body)
+        SigV4Auth(self.key, service, REGION).add_auth(call)
         call.headers["Content-Length"] = str(len(body))
-        return self.head("POST", "/", call.headers) + body
+        return self.head("POST", path, call.headers) + body
 
     def s3(self, method, path, length=0):
         """The head of a call by a presigned URL, whose body is not signed."""

@@ -4,12 +4,16 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{environment::Environment, workspace};
+use crate::{
+    environment::{self, Environment},
+    workspace,
+};
 
 /// The benchmarks: name, what cargo builds for it, where that lies in the release folder.
-const BENCHMARKS: [(&str, &[&str], &str); 3] = [
+const BENCHMARKS: [(&str, &[&str], &str); 4] = [
     ("transform", &["--package", "bessemer"], "bessemer"),
     ("jobs", &["--package", "bessemer"], "bessemer"),
+    ("pipelines", &["--package", "bessemer"], "bessemer"),
     ("trees", &["--package", "bessemer-trees", "--example", "kernels"], "examples/kernels"),
 ];
 
@@ -29,5 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     script.env("BESSEMER_BIN", target.join("release").join(program));
     script.env("BESSEMER_BENCH_CACHE", target.join("bench"));
     environment.describe_to(&mut script)?;
+    if *name == "pipelines" {
+        environment::describe_orchestrators_to(&mut script)?;
+    }
     workspace::run(&mut script)
 }

@@ -93,6 +93,13 @@ pub(crate) fn describe_clients_to(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Tells `command` about the environment of what the pipelines are compared with.
+pub(crate) fn describe_orchestrators_to(command: &mut Command) -> Result<()> {
+    let environment = Environment::of_lock("bench/peers/orchestrators.lock")?;
+    command.env("BESSEMER_BENCH_ORCHESTRATORS", environment.python());
+    Ok(())
+}
+
 /// Runs the environment's interpreter.
 pub(crate) fn run_python(arguments: &[String]) -> Result<()> {
     let environment = Environment::prepare()?;

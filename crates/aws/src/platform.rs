@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use bessemer_queues::Queues;
 use bessemer_store::Store;
 
@@ -23,8 +23,8 @@ pub struct Platform {
     pub jobs: Jobs,
     /// What SQS holds.
     pub queues: Queues,
-    /// What S3 holds.
-    pub buckets: Arc<BucketDir>,
+    /// Where objects are.
+    pub storage: Storage,
     /// What jobs wrote.
     pub logs: LogFolder,
     /// Who may call.

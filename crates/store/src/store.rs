@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, fcntl_lock},
+    io::Errno,
+};
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -148,13 +151,15 @@ impl Store {
     }
 }
 
+/// A record lock, which ends with the process that took it: one of `flock` would live on in a child
+/// that a killed server had just forked.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("bessemer.lock");
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
     let file = opened.map_err(|source| StoreError::open(&path, source))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(directory.to_owned())),
+        Err(Errno::AGAIN | Errno::ACCESS) => Err(StoreError::InUse(directory.to_owned())),
         Err(error) => Err(StoreError::open(path, error.into())),
     }
 }

@@ -336,14 +336,6 @@ async fn a_setting_is_the_last_that_was_set() {
 }
 
 #[tokio::test]
-async fn a_data_directory_has_one_user_at_a_time() {
-    let directory = directory();
-    let _store = open(&directory).await;
-    let second = Store::open(&StoreOptions::new(directory.path())).await;
-    assert!(matches!(second, Err(StoreError::InUse(_))));
-}
-
-#[tokio::test]
 async fn a_database_of_a_later_release_is_left_alone() {
     let directory = directory();
     drop(open(&directory).await);

@@ -20,6 +20,7 @@
 mod child;
 mod code;
 mod end;
+mod kept;
 mod merge;
 mod names;
 mod order;
@@ -27,6 +28,7 @@ mod payloads;
 mod plan;
 mod program;
 mod publish;
+mod replay;
 mod sandbox;
 mod stage;
 mod streams;
@@ -42,6 +44,7 @@ use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Resources, Runner};
 
 pub(crate) use end::{End, FileEnd, write_end};
+pub(crate) use kept::Kept;
 use names::Names;
 pub(crate) use order::{LEFT, Order};
 use plan::Plan;
@@ -196,9 +199,16 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-                blocking(move || stage::stage(&runner.site.storage, &plan, &folder)).await?
+                let job = attempt.job.id;
+                blocking(move || {
+                    let kept = plan.replay.map(|of| runner.claim(of, job)).transpose()?;
+                    stage::stage(&runner.site.storage, &plan, &folder, kept)
+                })
+                .await?
             };
-            self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
+            if !staged.names.is_empty() {
+                self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
+            }
         }
         let staged = Staged::read(folder);
         let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
@@ -210,9 +220,26 @@ impl TransformRunner {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
         }
+        if ends.is_empty() {
+            let nothing =
+                serde_json::json!({ "status": "succeeded", "replayed": 0, "rejected": 0 });
+            return Ok(Outcome::Succeeded { result: Some(nothing.to_string()) });
+        }
         let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-        blocking(move || publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends))
-            .await
+        let kept_at = Kept::place(&self.site.runs, attempt.job.id);
+        blocking(move || {
+            let ends = (ends, kept_at.as_path());
+            publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends)
+        })
+        .await
+    }
+
+    /// What is kept of the job `of`, for its replay by `job`.
+    fn claim(&self, of: JobId, job: JobId) -> Result<Kept, Failed> {
+        let (runs, place) = (&self.site.runs, Kept::place(&self.site.runs, of));
+        let kept = Kept::read(&place)?;
+        std::fs::create_dir_all(self.folder(job)).map_err(Failed::infrastructure)?;
+        Kept::claim(runs, &place, job).map(|()| kept)
     }
 
     fn streams(&self, attempt: &Attempt, index: usize) -> Streams {
@@ -235,7 +262,8 @@ impl TransformRunner {
                     let streams = self.streams(attempt, index);
                     let order =
                         Order::native(plan, share(index), (folder, model), &streams, resources);
-                    Ok((host.clone(), order.map_err(client)?))
+                    let order = order.map_err(client)?.replaying(staged.replay.as_ref());
+                    Ok((host.clone(), order))
                 };
                 let orders: Result<Vec<_>, Failed> = hosts.iter().enumerate().map(order).collect();
                 return child::run(&orders?, control).await;
@@ -260,6 +288,7 @@ impl TransformRunner {
         let mut orders = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             let order = Order::sandboxed(plan, share(index), &model, resources).map_err(client)?;
+            let order = order.replaying(staged.replay.as_ref());
             orders.push((host.clone(), order, self.streams(attempt, index)));
         }
         let specs = {

@@ -15,7 +15,7 @@ use super::{
         open_all,
     },
     Failed,
-    code::{self, StagedModel, stage_model},
+    code::{self, ServingImage, StagedModel, stage_model},
     plan::Plan,
 };
 
@@ -51,7 +51,12 @@ impl Staged {
 const NOTE: &str = "staged.json";
 
 /// Puts the inputs and the model of a job into `folder`. What an earlier attempt put there stays.
-pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Staged, Failed> {
+pub(super) fn stage(
+    storage: &Storage,
+    plan: &Plan,
+    folder: &Path,
+    container: Option<ServingImage>,
+) -> Result<Staged, Failed> {
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
@@ -74,7 +79,7 @@ pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Sta
         let uri = &plan.input;
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let model = stage_model(storage, plan, folder, plan.instances.min(names.len()))?;
+    let model = stage_model(storage, plan, folder, (plan.instances.min(names.len()), container))?;
     let base = inputs.first().and_then(|Input { uri, relative }| {
         let uri = format!("{}/{}", uri.bucket, uri.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)

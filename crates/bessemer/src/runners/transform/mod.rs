@@ -30,6 +30,7 @@ mod program;
 mod publish;
 mod replay;
 mod sandbox;
+mod serving;
 mod stage;
 mod streams;
 
@@ -39,7 +40,7 @@ use std::{
 };
 
 use bessemer_aws::TransformRequest;
-use bessemer_compute::Environment;
+use bessemer_compute::{Environment, docker::ContainerNetwork};
 use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Resources, Runner};
 
@@ -51,9 +52,9 @@ use plan::Plan;
 use stage::Staged;
 pub(crate) use streams::Streams;
 
-use super::container::{self, Site, ensure_environment, host_name};
+use super::container::{self, Runtime, Site, ensure_environment, host_name};
 use crate::options::ModelOptions;
-use code::StagedModel;
+use code::{ServingImage, StagedModel};
 
 /// What an image that stands for nothing is to a server's command.
 const PLAIN_IMAGE: &str = "python:3.11";
@@ -202,7 +203,8 @@ impl TransformRunner {
                 let job = attempt.job.id;
                 blocking(move || {
                     let kept = plan.replay.map(|of| runner.claim(of, job)).transpose()?;
-                    stage::stage(&runner.site.storage, &plan, &folder, kept)
+                    let container = ServingImage::of(&runner.site, &plan)?;
+                    stage::stage(&runner.site.storage, &plan, &folder, (kept, container))
                 })
                 .await?
             };
@@ -256,7 +258,7 @@ impl TransformRunner {
     ) -> Result<(), Failed> {
         let resources = of_each(attempt.resources, plan.instances);
         let share = |index: usize| staged.share(index, hosts.len());
-        let (model, requirements) = match &staged.model {
+        let (model, runtime) = match &staged.model {
             StagedModel::Native(model) => {
                 let order = |(index, host): (usize, &PathBuf)| {
                     let streams = self.streams(attempt, index);
@@ -275,16 +277,30 @@ impl TransformRunner {
                     framework: code::framework(&plan.container.image).map(str::to_owned),
                     ..ModelOptions::default()
                 };
-                (model, requirements)
+                let environment =
+                    self.environment(attempt, plan, (&model, requirements.clone())).await?;
+                let python = Some(environment.python.clone());
+                (ModelOptions { python, ..model }, Runtime::Environment(environment))
             }
             StagedModel::Server { command, requirements } => {
                 let serve = Some(command.clone());
-                (ModelOptions { serve, ..ModelOptions::default() }, requirements)
+                let model = ModelOptions { serve, ..ModelOptions::default() };
+                let environment =
+                    self.environment(attempt, plan, (&model, requirements.clone())).await?;
+                (model, Runtime::Environment(environment))
+            }
+            StagedModel::Container(ServingImage { image, command }) => {
+                // On this machine's network, others may listen there.
+                let is_alone = self.site.docker.network != ContainerNetwork::Host
+                    || !plan.container.has_network;
+                let model = ModelOptions {
+                    serve: Some(command.clone()),
+                    serve_port: is_alone.then_some(serving::PORT),
+                    ..ModelOptions::default()
+                };
+                (model, Runtime::Container(image.clone()))
             }
         };
-        let environment = self.environment(attempt, plan, (&model, requirements.clone())).await?;
-        let python = model.handler.is_some().then(|| environment.python.clone());
-        let model = ModelOptions { python, ..model };
         let mut orders = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             let order = Order::sandboxed(plan, share(index), &model, resources).map_err(client)?;
@@ -293,12 +309,12 @@ impl TransformRunner {
         }
         let specs = {
             let (attempt, plan) = (attempt.clone(), plan.clone());
-            let (folder, runs) = (folder.to_owned(), self.site.runs.clone());
+            let (folder, site) = (folder.to_owned(), Arc::clone(&self.site));
             blocking(move || {
                 let setting = sandbox::Setting {
                     folder: &folder,
-                    runs: &runs,
-                    environment: &environment,
+                    site: &site,
+                    runtime: &runtime,
                     variables: plan.container.variables,
                     has_network: plan.container.has_network,
                     resources,

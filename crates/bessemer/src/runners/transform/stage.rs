@@ -15,7 +15,7 @@ use super::{
         names_of_manifest, open, open_all,
     },
     Failed,
-    code::{StagedModel, stage_model},
+    code::{ServingImage, StagedModel, stage_model},
     kept::Kept,
     plan::Plan,
     replay,
@@ -59,7 +59,7 @@ pub(super) fn stage(
     storage: &Storage,
     plan: &Plan,
     folder: &Path,
-    kept: Option<Kept>,
+    (kept, container): (Option<Kept>, Option<ServingImage>),
 ) -> Result<Staged, Failed> {
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
@@ -88,7 +88,7 @@ pub(super) fn stage(
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
     let hosts = plan.instances.min(names.len());
-    let model = stage_model(storage, plan, folder, hosts)?;
+    let model = stage_model(storage, plan, folder, (hosts, container))?;
     if let Some(kept) = &kept {
         replay::stage_outputs(storage, plan, kept, (folder, &names, hosts))?;
     }

@@ -171,7 +171,8 @@ def test_calls_of_what_is_not_there_or_wrong_are_refused_as_aws_does(client):
     ]:
         message = refused(client.create_function, FunctionName="wrong", **(made | changes))
         assert reason in message, (changes, message)
-    assert code_of(client.create_function, FunctionName="wrong", **(made | {"Runtime": "python3.11", "Timeout": 0})) == "ValidationException"
+    too_large = made | {"Runtime": "python3.11", "Timeout": 5, "MemorySize": 40_000}
+    assert code_of(client.create_function, FunctionName="wrong", **too_large) == "ValidationException"
     assert code_of(client.get_function, FunctionName="wrong") == "ResourceNotFoundException"
 
 
@@ -186,8 +187,7 @@ def link(name, target):
     ([("/tmp/main.py", ECHO)], "is an absolute path"),
     ([link("main.py", "/etc/passwd")], "is a symbolic link"),
     ([("zeros", b"\0" * (100 << 20))], "times as large"),
-    ([("zeros", b"\0" * (300 << 20))], "Unzipped size must be smaller"),
-], ids=["out", "absolute", "link", "bomb", "large"])
+], ids=["out", "absolute", "link", "bomb"])
 def test_hostile_archives_are_refused(client, hostile, reason):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:

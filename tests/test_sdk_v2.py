@@ -62,7 +62,7 @@ def test_a_transformer_tells_of_failures_and_stops(server, archive, tmp_path):
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/transform_ends.py", archive[0], wrong, long)
     told = clients.told(ran)
     assert told["failure"]["status"] == "Failed"
-    assert "wrong.csv: record 2" in told["failure"]["message"]
+    assert "wrong.csv: row 1 (from 0): " in told["failure"]["message"]
     assert told["stopped"] == "Stopped"
 
 
@@ -97,10 +97,14 @@ def test_trained_models_score(server, tmp_path):
     source = clients.SCRIPTS / "source"
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/scoring.py", labelled(tmp_path), score, source)
     told = clients.told(ran)
-    assert sorted(told) == ["algorithm", "script", "sklearn"]
+    assert sorted(told) == ["algorithm", "script", "sklearn", "xgboost"]
+    by_model = {}
     for name, uri in told.items():
         answers = np.array(clients.read(server, uri).split(), dtype=np.float32)
         assert ((answers > 0.5) == (features[:, 0] > 0)).mean() > 0.9, name
+        by_model[name] = answers
+    # The same booster by its own script and by the image's.
+    np.testing.assert_allclose(by_model["xgboost"], by_model["script"], rtol=1e-5)
 
 
 def test_processors_run_scripts(server, tmp_path):
@@ -126,3 +130,14 @@ def test_the_helper_of_functions_makes_changes_and_calls_one(server, tmp_path):
     assert told["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:helper"
     assert told["answers"][:3] == [[number, {}, "helper"] for number in (1, 2, 3)]
     assert "ResourceNotFoundException" in told["answers"][3]
+
+
+def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/pipeline.py", clients.SCRIPTS / "source"))
+    assert told["created"] == told["updated"]
+    assert told["status"] == "Succeeded"
+    assert told["steps"] == {"Prepare": "Succeeded", "Measure": "Succeeded", "Check": "Succeeded"}
+    assert told["error"] == "WaiterError" and "total above 5.0" in told["reason"]
+    assert told["hits"] == ["Measure", "Prepare"] and told["source"]
+    assert {"Name": "Limit", "Value": "5.0"} in told["parameters"]
+    assert told["executions"] == 2

@@ -7,6 +7,8 @@ use bessemer_domain::Clock;
 use bessemer_functions::Functions;
 use bessemer_jobs::Jobs;
 use bessemer_objects::storage::Storage;
+use bessemer_pipelines::Pipelines;
+use bessemer_queues::Queues;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -23,6 +25,10 @@ pub struct Platform {
     pub jobs: Jobs,
     /// Functions, their code and their invocations.
     pub functions: Functions,
+    /// Pipelines' executions.
+    pub pipelines: Pipelines,
+    /// What SQS holds.
+    pub queues: Queues,
     /// Where objects are.
     pub storage: Storage,
     /// What jobs wrote.

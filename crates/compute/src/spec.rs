@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::docker::ContainerSpec;
+
 /// A process to run in a sandbox. It inherits nothing: no environment, no open files, no folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {
@@ -41,6 +43,9 @@ pub struct ProcessSpec {
     /// Whether it is killed when its [`crate::Child`] is dropped or the server ends, rather than
     /// live on.
     pub ends_with_server: bool,
+    /// The container to run in, instead of a sandbox.
+    #[serde(default)]
+    pub container: Option<ContainerSpec>,
 }
 
 /// A file or folder of this machine that is seen inside the sandbox.
@@ -122,6 +127,7 @@ impl ProcessSpec {
             control: control.into(),
             log,
             ends_with_server: false,
+            container: None,
         }
     }
 }

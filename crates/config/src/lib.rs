@@ -4,6 +4,7 @@
 //! each with its line.
 
 mod config;
+mod docker;
 mod error;
 mod functions;
 mod images;
@@ -20,6 +21,7 @@ mod storage;
 mod values;
 
 pub use config::{Config, SAMPLE};
+pub use docker::DockerSettings;
 pub use error::{ConfigError, Problem};
 pub use functions::FunctionSettings;
 pub use images::ImageSettings;

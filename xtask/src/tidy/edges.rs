@@ -18,7 +18,9 @@ const EDGES: &[(&str, &[&str])] = &[
         "bessemer-functions",
         &["bessemer-domain", "bessemer-objects", "bessemer-store", "bessemer-compute"],
     ),
+    ("bessemer-queues", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-pipelines", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -35,6 +37,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-compute",
             "bessemer-jobs",
             "bessemer-functions",
+            "bessemer-pipelines",
+            "bessemer-queues",
         ],
     ),
     (
@@ -49,6 +53,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-compute",
             "bessemer-jobs",
             "bessemer-functions",
+            "bessemer-pipelines",
+            "bessemer-queues",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

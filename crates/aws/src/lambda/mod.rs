@@ -12,8 +12,11 @@ mod mappings;
 mod names;
 mod pages;
 mod permissions;
+mod queues;
 mod tags;
 mod versions;
+
+pub use queues::FunctionQueues;
 
 use bessemer_aws_wire::{Call, ServiceError};
 use serde_json::Value;

@@ -4,14 +4,12 @@ use std::{
     collections::HashMap,
     error::Error,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bessemer_aws::{AccessKeyEntry, KeyRing, KeyRingError};
 use bessemer_config::FunctionSettings;
 use bessemer_domain::{Clock, SystemClock};
-use bessemer_functions::{Access, Limits, Message, MessageQueues, QueueError};
-use futures::future::{BoxFuture, FutureExt, ready};
+use bessemer_functions::{Access, Limits};
 
 use crate::runners::container::{Door, Site, variables_of};
 
@@ -57,7 +55,7 @@ impl Access for FunctionAccess {
             Some(key) => (key.clone(), self.site.storage.external()),
             None => (self.key(function)?, None),
         };
-        Ok(variables_of(&Door { endpoint: &self.site.endpoint, key: &key, s3 }, arn))
+        Ok(variables_of(&Door { endpoint: &self.site.endpoint, key: &key, s3 }, None, arn))
     }
 
     fn revoke(&self, function: &str) {
@@ -84,48 +82,5 @@ pub(crate) fn limits(settings: &FunctionSettings) -> Limits {
         idle_processes: settings.idle_processes,
         idle_timeout: settings.idle_timeout,
         retry_delays: settings.retry_delays.clone(),
-    }
-}
-
-/// A server without queues.
-pub(crate) struct NoQueues;
-
-impl MessageQueues for NoQueues {
-    fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Duration>, QueueError>> {
-        ready(Ok(None)).boxed()
-    }
-
-    fn receive<'a>(
-        &'a self,
-        queue: &'a str,
-        _: usize,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Vec<Message>, QueueError>> {
-        ready(Err(QueueError::Missing(queue.to_owned()))).boxed()
-    }
-
-    fn delete<'a>(
-        &'a self,
-        queue: &'a str,
-        _: Vec<String>,
-    ) -> BoxFuture<'a, Result<(), QueueError>> {
-        ready(Err(QueueError::Missing(queue.to_owned()))).boxed()
-    }
-
-    fn release<'a>(
-        &'a self,
-        queue: &'a str,
-        _: Vec<String>,
-    ) -> BoxFuture<'a, Result<(), QueueError>> {
-        ready(Err(QueueError::Missing(queue.to_owned()))).boxed()
-    }
-
-    fn send<'a>(
-        &'a self,
-        queue: &'a str,
-        _: String,
-        _: Vec<(&'static str, String)>,
-    ) -> BoxFuture<'a, Result<(), QueueError>> {
-        ready(Err(QueueError::Missing(queue.to_owned()))).boxed()
     }
 }

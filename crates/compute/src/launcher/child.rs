@@ -17,8 +17,7 @@ use rustix::{
 
 use super::{EndNote, ProcessNote};
 use crate::{
-    Exit, LaunchError, LayerState, SetupError, Status, cgroups, processes,
-    sandbox::protocol::Channel,
+    Exit, LaunchError, LayerState, SetupError, Status, processes, sandbox::protocol::Channel,
 };
 
 /// The name of a process for as long as the machine runs: its number, and when it started.
@@ -117,7 +116,7 @@ impl Child {
                 Some(EndNote::Ended(exit)) => Ok(Attached::Ended(exit)),
                 Some(EndNote::Failed(error)) => Ok(Attached::Failed(error)),
                 None => {
-                    cgroups::remove(&note.groups);
+                    note.clear().map_err(failed)?;
                     Ok(Attached::Ended(Exit::lost()))
                 }
             };
@@ -199,7 +198,8 @@ impl Child {
             Some(EndNote::Failed(error)) => Err(LaunchError::Sandbox(error)),
             None => {
                 if let Ok(Some(note)) = ProcessNote::read(&self.control) {
-                    cgroups::remove(&note.groups);
+                    let failed = |source| self.failed("clear away the process of", source);
+                    note.clear().map_err(failed)?;
                 }
                 Ok(Exit { status: Status::Lost, ..Exit::lost() })
             }

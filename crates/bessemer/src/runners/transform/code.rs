@@ -9,7 +9,12 @@ use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
 use bessemer_objects::storage::Storage;
 use serde::{Deserialize, Serialize};
 
-use super::{super::container::Uri, Failed, plan::Plan, stage};
+use super::{
+    super::container::{Uri, host_name},
+    Failed,
+    plan::Plan,
+    stage,
+};
 
 /// Where a container finds the model, and the code that came apart from it.
 pub(super) const MODEL: &str = "/opt/ml/model";
@@ -41,43 +46,80 @@ pub(super) enum StagedModel {
         /// The text of its requirements, if it has some.
         requirements: Option<String>,
     },
+    /// A server in an image of Docker.
+    Container(ServingImage),
 }
 
-/// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked to
-/// `folder/unpacked`, code of its own to `folder/code`.
+/// An image of Docker that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServingImage {
+    /// Its name there.
+    pub(super) image: String,
+    /// The command for a shell in it that serves.
+    pub(super) command: String,
+}
+
+/// The folder of an unpacked model, which code may change: each instance has its own.
+pub(super) fn unpacked(folder: &Path, index: usize) -> PathBuf {
+    folder.join(host_name(index)).join("model")
+}
+
+/// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked for each of
+/// `hosts` instances whose code may change them, code of its own to `folder/code`.
 pub(super) fn stage_model(
     storage: &Storage,
     plan: &Plan,
     folder: &Path,
+    (hosts, container): (usize, Option<ServingImage>),
 ) -> Result<StagedModel, Failed> {
     let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
     let model = folder.join("model").join(name.unwrap_or("model"));
     stage::link(storage, &plan.model, &model)?;
-    let unpacked = folder.join("unpacked");
     let is_archive = archive::is_archive(&model).map_err(|error| refused(&error))?;
-    if is_archive {
-        unpack(&model, &unpacked)?;
+    let asked = &plan.container;
+    let has_code = asked.program.is_some() || asked.serve.is_some() || container.is_some();
+    let put = |index: usize| {
+        let target = unpacked(folder, index);
+        if is_archive {
+            return unpack(&model, &target);
+        }
+        let copied = fs::create_dir_all(&target)
+            .and_then(|()| fs::copy(&model, target.join(name.unwrap_or("model"))));
+        copied.map(drop).map_err(Failed::infrastructure)
+    };
+    if !is_archive && !has_code {
+        return Ok(StagedModel::Native(model));
     }
-    let (program, serve) = (&plan.container.program, &plan.container.serve);
-    if !is_archive && (program.is_some() || serve.is_some()) {
-        let copied = fs::create_dir_all(&unpacked)
-            .and_then(|()| fs::copy(&model, unpacked.join(name.unwrap_or("model"))));
-        copied.map_err(Failed::infrastructure)?;
+    put(0)?;
+    let found = match container {
+        Some(image) => StagedModel::Container(image),
+        None => tell(storage, plan, folder, &model)?,
+    };
+    if !matches!(found, StagedModel::Native(_)) {
+        (1..hosts).try_for_each(put)?;
     }
-    if let Some(command) = serve {
+    Ok(found)
+}
+
+/// Tells what a model is that has been unpacked; `model` is its archive.
+fn tell(
+    storage: &Storage,
+    plan: &Plan,
+    folder: &Path,
+    model: &Path,
+) -> Result<StagedModel, Failed> {
+    let unpacked = unpacked(folder, 0);
+    if let Some(command) = &plan.container.serve {
         let code = submitted(storage, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
         let (command, requirements) = (command.clone(), requirements_in(&code)?);
         return Ok(StagedModel::Server { command, requirements });
     }
-    if let Some(program) = program {
+    if let Some(program) = &plan.container.program {
         if let Some(code) = submitted(storage, plan, folder)? {
             return script_in(&code, program, Path::new(CODE), MODEL.into());
         }
         let inside = Path::new(MODEL).join("code");
         return script_in(&unpacked.join("code"), program, &inside, MODEL.into());
-    }
-    if !is_archive {
-        return Ok(StagedModel::Native(model));
     }
     match archive::find(&unpacked) {
         Ok(ModelFound::PythonHandler { model_dir, .. }) => {
@@ -87,7 +129,7 @@ pub(super) fn stage_model(
         }
         Ok(_) => Ok(StagedModel::Native(unpacked)),
         // What is wrong with the content is told of the archive.
-        Err(error) => Err(refused(&error.of(&model))),
+        Err(error) => Err(refused(&error.of(model))),
     }
 }
 

@@ -6,7 +6,7 @@ use bessemer_jobs::Resources;
 use bessemer_transform::payload::PayloadSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{plan::Plan, stage::Staged, streams::Streams};
+use super::{kept::Kept, plan::Plan, sandbox, streams::Streams};
 use crate::options::{EngineOptions, ModelOptions};
 
 /// A child process's work.
@@ -20,6 +20,8 @@ pub(crate) struct Order {
     pub(crate) engine: EngineOptions,
     /// How the inputs become payloads; none if records are to be scored.
     pub(crate) payloads: Option<PayloadSettings>,
+    /// The job whose rejected records are to be replayed, if that is the work.
+    pub(crate) replay: Option<Kept>,
     /// Where it writes what happens; none if what it prints is written there.
     pub(crate) streams: Option<Streams>,
 }
@@ -38,7 +40,7 @@ impl Order {
     /// To score records with a model that Bessemer runs itself.
     pub(super) fn native(
         plan: &Plan,
-        staged: &Staged,
+        names: Vec<String>,
         (folder, model): (&Path, &Path),
         streams: &Streams,
         resources: Resources,
@@ -51,10 +53,11 @@ impl Order {
         };
         Ok(Self {
             inputs: folder.join("inputs"),
-            names: staged.names.clone(),
+            names,
             model,
             engine: engine(plan.engine.clone()?, resources),
             payloads: None,
+            replay: None,
             streams: Some(streams.clone()),
         })
     }
@@ -62,34 +65,39 @@ impl Order {
     /// To score with code of the model's own, in a sandbox.
     pub(super) fn sandboxed(
         plan: &Plan,
-        staged: &Staged,
-        inputs: &str,
-        model: ModelOptions,
+        names: Vec<String>,
+        model: &ModelOptions,
         resources: Resources,
     ) -> Result<Self, String> {
         let model = ModelOptions {
             content_type: plan.container.content_type.clone(),
             accept: plan.container.accept.clone(),
-            ..model
+            ..model.clone()
         };
         let options = match &plan.payloads {
             Some(_) => plan.calls.clone(),
             None => plan.engine.clone()?,
         };
         Ok(Self {
-            inputs: inputs.into(),
-            names: staged.names.clone(),
+            inputs: sandbox::INPUTS.into(),
+            names,
             model,
             engine: engine(options, resources),
             payloads: plan.payloads.clone(),
+            replay: None,
             streams: None,
         })
     }
 
-    /// The order in a job's folder.
+    /// The order in an instance's folder.
     pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
         let text = std::fs::read(folder.join(ORDER).join(NAME))?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// The same to replay rejected records, if there are any to be replayed.
+    pub(super) fn replaying(self, replay: Option<&Kept>) -> Self {
+        Self { replay: replay.cloned(), ..self }
     }
 
     pub(super) fn write(&self, folder: &Path) -> std::io::Result<()> {

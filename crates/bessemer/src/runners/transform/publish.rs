@@ -1,15 +1,21 @@
 //! From what the engine left to outputs in their bucket and the job's outcome.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
 use bessemer_objects::storage::Storage;
 
 use super::{
-    super::container::{self, Uri},
+    super::container::{self, Uri, host_name},
     End, Failed,
     code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
+    kept::Kept,
+    merge::merged,
+    names::Names,
     plan::Plan,
     sandbox,
     stage::Staged,
@@ -17,20 +23,21 @@ use super::{
 };
 
 /// Puts in place what may be, and says what became of the job. It may be done again: the same
-/// objects come out.
+/// objects come out. `kept_at`: where what a replay needs is kept.
 pub(super) fn conclude(
     storage: &Storage,
     plan: &Plan,
     folder: &Path,
-    end: &End,
-    streams: &Streams,
+    staged: &Staged,
+    (hosts, kept_at): (Vec<(End, Streams)>, &Path),
 ) -> Result<Outcome, Failed> {
-    let output = sandbox::left(folder).join("output");
-    if let Some(settings) = &end.settings {
-        streams.say_of_data(settings);
+    let (ends, streams): (Vec<End>, Vec<Streams>) = hosts.into_iter().unzip();
+    for (end, streams) in ends.iter().zip(&streams) {
+        if let Some(settings) = &end.settings {
+            streams.say_of_data(settings);
+        }
     }
-    let staged = Staged::read(folder);
-    let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
+    let end = &merged(ends, staged, plan.engine.as_ref().ok());
     if end.summary.is_none() {
         let message = end.message.clone().unwrap_or_else(|| "the engine failed".to_owned());
         return Err(Failed {
@@ -41,31 +48,52 @@ pub(super) fn conclude(
     if end.code == ExitCode::Stopped as i32 {
         return Err(Failed::infrastructure("the engine was stopped"));
     }
-    let base = staged.base;
-    let known: HashSet<&str> = staged.names.iter().map(String::as_str).collect();
+    let base = staged.base.clone();
+    let names = Names::of(folder, plan, Some(&base));
+    let host_of: HashMap<&str, usize> = staged
+        .names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (name.as_str(), at % streams.len()))
+        .collect();
     let mut failed = Vec::new();
-    for file in end.files.iter().filter(|file| known.contains(file.file.as_str())) {
+    for file in &end.files {
+        let Some(host) = host_of.get(file.file.as_str()) else { continue };
+        let output = sandbox::left(&folder.join(host_name(*host))).join("output");
         let is_whole = file.output.is_some() && (file.rejected == 0 || !plan.is_strict);
         match &file.output {
             Some(name) if is_whole => {
                 let uri = uri_of(plan, &file.file, name);
                 put(storage, &uri, (&output, name))?;
             }
-            _ => failed.push(file),
+            _ => failed.push((file, &streams[*host])),
         }
+        let rejects = rejects_of(plan, &file.file);
         if !plan.is_strict && file.rejected > 0 {
-            let name = format!("_rejects/{}.parquet", file.file);
-            put(storage, &plan.output.below(&name), (&output, &name))?;
+            put(storage, &rejects, (&output, &format!("_rejects/{}.parquet", file.file)))?;
+        } else if plan.replay.is_some() && file.output.is_some() {
+            let deleted = storage.delete(&rejects.bucket, &rejects.key);
+            deleted.map_err(|error| container::Failed::from_storage(&error))?;
         }
     }
-    for file in &failed {
-        streams.say_of_data(&data_log(&base, file));
+    if !plan.is_strict && plan.replay.is_none() {
+        let rejected = end.files.iter().filter(|file| file.rejected > 0);
+        let rejected: HashSet<&str> = rejected.map(|file| file.file.as_str()).collect();
+        let left: Vec<PathBuf> =
+            (0..streams.len()).map(|index| sandbox::left(&folder.join(host_name(index)))).collect();
+        let rows = end.summary.as_ref().and_then(|summary| summary["rows"].as_u64());
+        Kept::of(folder, &left, (rows.unwrap_or_default(), &rejected))
+            .and_then(|kept| kept.write(kept_at))
+            .map_err(Failed::infrastructure)?;
+    }
+    for (file, streams) in &failed {
+        streams.say_of_data(&names.told(&data_log(&base, file)));
     }
     let result = end.summary.as_ref().map(ToString::to_string);
     if end.code == ExitCode::Ok as i32 && failed.is_empty() {
         return Ok(Outcome::Succeeded { result });
     }
-    let message = reason(plan, end, &base, &failed);
+    let message = names.told(&reason(plan, end, &base, &failed));
     Ok(Outcome::Failed { class: FailureClass::Algorithm, message, result })
 }
 
@@ -91,9 +119,9 @@ fn class_of(code: i32) -> FailureClass {
     }
 }
 
-fn reason(plan: &Plan, end: &End, base: &str, failed: &[&FileEnd]) -> String {
+fn reason(plan: &Plan, end: &End, base: &str, failed: &[(&FileEnd, &Streams)]) -> String {
     let total = end.files.len();
-    if let Some(first) = failed.first() {
+    if let Some((first, _)) = failed.first() {
         let why = first.reason.as_deref().unwrap_or("see the data log");
         let (failed, file) = (failed.len(), &first.file);
         let status = first.status.as_deref().unwrap_or(BAD_RECORD);
@@ -120,12 +148,17 @@ fn data_log(base: &str, file: &FileEnd) -> String {
 }
 
 /// Where an output goes.
-fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
+pub(super) fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
     if plan.has_out_names {
         plan.output.below(&format!("{input}.out"))
     } else {
         plan.output.below(output)
     }
+}
+
+/// Where the rejected records of an input go.
+pub(super) fn rejects_of(plan: &Plan, input: &str) -> Uri {
+    plan.output.below(&format!("_rejects/{input}.parquet"))
 }
 
 /// Makes the file `name` of the outputs the object at `uri`.

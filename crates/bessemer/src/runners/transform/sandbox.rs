@@ -10,16 +10,19 @@ use std::{
 };
 
 use bessemer_compute::{
-    Attached, Bind, Cause, Child, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
+    Bind, Cause, Launcher, Limits, ProcessSpec, UidRange, docker::ContainerNetwork, hand_over,
 };
-use bessemer_domain::{FailureClass, ProcessId};
-use bessemer_jobs::{Attempt, Control, identify_process, wait_for_exit};
+use bessemer_domain::FailureClass;
+use bessemer_jobs::{Attempt, Control, Resources};
 
 use super::{
+    super::container::{Group, Runtime, Site, host_name, open_to_all as writable_by_all},
     Failed, Order,
-    code::{CODE, MODEL},
+    code::{self, CODE, MODEL},
     end,
     order::{LEFT, ORDER},
+    program::program,
+    serving,
     streams::Streams,
 };
 
@@ -36,49 +39,64 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Processes and threads of a job, at most.
 const PROCESSES: u32 = 4096;
 
-/// Where an attempt's parts are, in the job's folder.
-pub(super) fn left(folder: &Path) -> PathBuf {
-    folder.join(LEFT)
+/// Where an instance's parts are, in its folder.
+pub(super) fn left(host: &Path) -> PathBuf {
+    host.join(LEFT)
+}
+
+/// Where the notes of an instance's sandbox are.
+fn notes(host: &Path, number: u32) -> PathBuf {
+    host.join(format!("control-{number}"))
 }
 
 /// What an attempt runs with, beside its order.
 pub(super) struct Setting<'r> {
     pub(super) folder: &'r Path,
-    pub(super) environment: &'r Environment,
+    pub(super) site: &'r Site,
+    pub(super) runtime: &'r Runtime,
     pub(super) variables: Vec<(String, String)>,
     /// Whether it has this machine's network.
     pub(super) has_network: bool,
-    pub(super) streams: &'r Streams,
+    /// What each instance has.
+    pub(super) resources: Resources,
 }
 
-/// Makes ready what the sandbox sees, and says how it is to run.
+/// Makes ready what the sandbox of instance `index` sees, and says how it is to run.
 pub(super) fn prepare(
     attempt: &Attempt,
-    order: &Order,
+    index: usize,
+    (host, order, streams): (&Path, &Order, &Streams),
     setting: &Setting<'_>,
 ) -> Result<ProcessSpec, Failed> {
     let folder = setting.folder;
-    let left = left(folder);
+    let left = left(host);
     fs::create_dir_all(&left).map_err(Failed::infrastructure)?;
     end::forget(&left).map_err(Failed::infrastructure)?;
-    order.write(folder).map_err(Failed::infrastructure)?;
+    order.write(host).map_err(Failed::infrastructure)?;
     let uid = rustix::process::geteuid()
         .is_root()
         .then(|| UidRange::default().of_attempt(attempt.job.id.0.unsigned_abs()));
     let (inputs, unpacked, code) =
-        (folder.join("inputs"), folder.join("unpacked"), folder.join("code"));
-    if let Some(uid) = uid {
+        (folder.join("inputs"), code::unpacked(folder, index), folder.join("code"));
+    if let (Some(_), Runtime::Container(_)) = (uid, setting.runtime) {
+        // Its user is known to its image alone.
+        for folder in [&left, &unpacked] {
+            writable_by_all(folder).map_err(Failed::infrastructure)?;
+        }
+        for folder in [&inputs, &host.join(ORDER)] {
+            open_to_all(folder).map_err(Failed::infrastructure)?;
+        }
+    } else if let Some(uid) = uid {
         let given = [&left, &unpacked, &code].into_iter().filter(|folder| folder.exists());
         for folder in given {
             hand_over(folder, uid).map_err(Failed::infrastructure)?;
         }
-        for folder in [&inputs, &folder.join(ORDER)] {
+        for folder in [&inputs, &host.join(ORDER)] {
             open_to_all(folder).map_err(Failed::infrastructure)?;
         }
     }
-    let engine = std::env::current_exe().map_err(Failed::infrastructure)?;
-    let control = folder.join(format!("control-{}", attempt.number));
-    let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
+    let engine = program(&setting.site.runs).map_err(Failed::infrastructure)?;
+    let mut spec = ProcessSpec::new(ENGINE, notes(host, attempt.number), streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
     spec.env = environment(setting);
     spec.cwd = match (code.exists(), unpacked.join("code").is_dir()) {
@@ -87,31 +105,66 @@ pub(super) fn prepare(
         _ => MODEL.into(),
     };
     spec.uid = uid;
+    spec.network = setting.has_network;
     spec.mounts = vec![
         Bind::read_only(engine, ENGINE),
         Bind::read_only(inputs, INPUTS),
-        Bind::read_only(folder.join(ORDER), Path::new(JOB).join(ORDER)),
+        Bind::read_only(host.join(ORDER), Path::new(JOB).join(ORDER)),
         Bind::writable(left, Path::new(JOB).join(LEFT)),
         Bind::writable(unpacked, MODEL),
     ];
     if code.exists() {
         spec.mounts.push(Bind::read_only(code, CODE));
     }
-    spec.mounts.extend(setting.environment.mounts.iter().cloned());
+    match setting.runtime {
+        Runtime::Environment(environment) => {
+            spec.mounts.extend(environment.mounts.iter().cloned());
+        }
+        Runtime::Container(image) => in_container(&mut spec, image, (attempt, index), setting)?,
+    }
     spec.limits = Limits {
-        memory: Some(attempt.resources.memory),
-        cores: Some(f64::from(attempt.resources.cores)),
+        memory: Some(setting.resources.memory),
+        cores: Some(f64::from(setting.resources.cores)),
         processes: Some(PROCESSES),
         ..Limits::default()
     };
-    spec.network = setting.has_network;
     spec.stop_grace = STOP_GRACE;
     Ok(spec)
 }
 
+/// Has the engine and the model's server run in a container.
+fn in_container(
+    spec: &mut ProcessSpec,
+    image: &str,
+    (attempt, index): (&Attempt, usize),
+    setting: &Setting<'_>,
+) -> Result<(), Failed> {
+    let container = setting.site.container(image, attempt.job.id, &host_name(index));
+    // It has no key of the server, and so no need for a way to it.
+    spec.network &= container.network == ContainerNetwork::Host;
+    let (command, libraries) = serving::carried(ENGINE).map_err(Failed::infrastructure)?;
+    let mut words = command.into_iter();
+    spec.command = words.next().unwrap_or_default();
+    spec.args = words.chain(std::mem::take(&mut spec.args)).collect();
+    spec.mounts.extend(libraries);
+    spec.container = Some(container);
+    spec.uid = None;
+    Ok(())
+}
+
 /// The whole environment: ours first, so that the user's own goes before it.
 fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
-    let programs = setting.environment.folder.join("bin");
+    const CACHE: (&str, &str) = ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache");
+    let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let environment = match setting.runtime {
+        Runtime::Environment(environment) => environment,
+        // An image has its own.
+        Runtime::Container(_) => {
+            let all = std::iter::once(CACHE).chain(users);
+            return all.map(|(name, value)| (name.into(), value.into())).collect();
+        }
+    };
+    let programs = environment.folder.join("bin");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
     let code = format!("{CODE}:{MODEL}/code:{MODEL}/code/lib");
     let ours = [
@@ -122,10 +175,9 @@ fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
         ("PYTHONUNBUFFERED", "1"),
         ("PYTHONPATH", code.as_str()),
         ("SM_MODEL_DIR", MODEL),
-        ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache"),
+        CACHE,
     ];
     let mut all: Vec<(OsString, OsString)> = Vec::new();
-    let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     for (name, value) in ours.into_iter().chain(users) {
         all.retain(|(known, _)| known != name);
         all.push((name.into(), value.into()));
@@ -156,52 +208,35 @@ fn open_to_all(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs the order to its end.
+/// Runs the orders to their ends.
 pub(super) async fn run(
     launcher: &Launcher,
-    spec: ProcessSpec,
+    specs: Vec<ProcessSpec>,
     control: &Control,
 ) -> Result<(), Failed> {
-    let (launcher, failed) = (launcher.clone(), |error| Failed::infrastructure(error));
-    let prepared =
-        blocking(move || launcher.prepare(&spec).map_err(|error| launch(&error))).await?;
-    let process = identify_process(prepared.id().pid).map_err(failed)?;
-    control.launched(Some(process.clone())).await.map_err(Failed::infrastructure)?;
-    let child = blocking(move || prepared.go().map_err(|error| launch(&error))).await?;
-    follow(child, &process, control).await
+    let group = Group::start(launcher, specs, control).await?;
+    follow(group, control).await
 }
 
-/// Waits for what an earlier server started. False: nothing ever ran.
+/// Waits for what an earlier server started for the instances with these folders. False: some never
+/// ran, and the others have been ended.
 pub(super) async fn resume(
     launcher: &Launcher,
-    folder: &Path,
+    hosts: &[PathBuf],
     number: u32,
     control: &Control,
 ) -> Result<bool, Failed> {
-    let notes = folder.join(format!("control-{number}"));
-    let attached = launcher.reattach(&notes).map_err(|error| launch(&error))?;
-    match attached {
-        Attached::Running(child) => {
-            let Ok(process) = identify_process(child.id().pid) else { return Ok(true) };
-            follow(child, &process, control).await.map(|()| true)
-        }
-        Attached::Ended(exit) => judge(exit.cause).map(|()| true),
-        Attached::Failed(_) | Attached::Nothing => Ok(false),
-    }
+    let notes: Vec<PathBuf> = hosts.iter().map(|host| notes(host, number)).collect();
+    let Ok(group) = Group::attach(launcher, &notes) else { return Ok(false) };
+    follow(group, control).await.map(|()| true)
 }
 
-/// Waits for the end, or brings it about once the job is told to stop.
-async fn follow(child: Child, process: &ProcessId, control: &Control) -> Result<(), Failed> {
-    tokio::select! {
-        ended = wait_for_exit(process) => ended.map_err(Failed::infrastructure)?,
-        _ = control.stopping() => {
-            // What has not ended by then its supervisor kills.
-            child.stop().map_err(|error| launch(&error))?;
-            wait_for_exit(process).await.map_err(Failed::infrastructure)?;
-        }
-    }
-    let exit = blocking(move || child.wait().map_err(|error| launch(&error))).await?;
-    judge(exit.cause)
+/// Waits for the ends of all. How their work ended they tell by themselves; one that can't, and the
+/// others with it, is tried again.
+async fn follow(group: Group, control: &Control) -> Result<(), Failed> {
+    let nothing_to_see = || tokio::spawn(async {});
+    let ended = group.wait(control, nothing_to_see).await?;
+    ended.exits.iter().try_for_each(|exit| judge(exit.cause))
 }
 
 /// What the sandbox was ended for, if it was; how its work ended it tells by itself.
@@ -218,15 +253,4 @@ fn judge(cause: Option<Cause>) -> Result<(), Failed> {
         )),
         _ => Ok(()),
     }
-}
-
-fn launch(error: &bessemer_compute::LaunchError) -> Failed {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    Failed::infrastructure(format!("failed to {error}{}", source.unwrap_or_default()))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
-) -> Result<T, Failed> {
-    tokio::task::spawn_blocking(work).await.map_err(Failed::infrastructure)?
 }

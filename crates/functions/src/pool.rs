@@ -107,7 +107,7 @@ impl Pool {
     ) -> Result<Process, FunctionsError> {
         let environment = self.runtimes.ready(&version.settings.runtime).await?;
         if is_short_of_memory() {
-            self.end(|idle| idle.len());
+            self.end(<[Idle]>::len);
         }
         let (site, function, version) =
             (Arc::clone(&self.site), Arc::clone(function), Arc::clone(version));

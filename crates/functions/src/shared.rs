@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `#[serde(with = "shared::one")]`
 pub(crate) mod one {
-    use super::*;
+    use super::{Arc, Deserialize, Deserializer, Serialize, Serializer};
 
     pub(crate) fn serialize<T: Serialize, S: Serializer>(
         value: &Arc<T>,
@@ -24,7 +24,7 @@ pub(crate) mod one {
 
 /// `#[serde(with = "shared::map")]`
 pub(crate) mod map {
-    use super::*;
+    use super::{Arc, BTreeMap, Deserialize, Deserializer, Serialize, Serializer};
 
     pub(crate) fn serialize<T: Serialize, S: Serializer>(
         values: &BTreeMap<u64, Arc<T>>,

@@ -34,7 +34,7 @@ pub(super) async fn put(
 pub(super) fn get(
     functions: &Functions,
     caller: &Caller,
-    input: OfFunction,
+    input: &OfFunction,
 ) -> Result<Value, Error> {
     let name = FunctionName::whole(caller, &input.function_name)?;
     let function = functions.get(&name.name, &name.arn)?;

@@ -86,7 +86,7 @@ pub(super) async fn update(
 pub(super) fn get(
     functions: &Functions,
     caller: &Caller,
-    input: AliasName,
+    input: &AliasName,
 ) -> Result<Value, Error> {
     let of = FunctionName::whole(caller, &input.function_name)?;
     let function = functions.get(&of.name, &of.arn)?;

@@ -294,7 +294,7 @@ pub(super) fn configuration(
     Ok(Value::Object(render(functions, &function, version, qualifier)))
 }
 
-pub(super) fn list(functions: &Functions, input: ListFunctions) -> Result<Value, Error> {
+pub(super) fn list(functions: &Functions, input: ListFunctions) -> Value {
     let is_all = input.function_version.is_some();
     let mut items = Vec::new();
     for function in functions.list() {
@@ -307,7 +307,7 @@ pub(super) fn list(functions: &Functions, input: ListFunctions) -> Result<Value,
     }
     items.sort_by(|one, other| one.0.cmp(&other.0));
     let (page, next) = input.paging.page(items);
-    Ok(json!({ "Functions": page, "NextMarker": next }))
+    json!({ "Functions": page, "NextMarker": next })
 }
 
 pub(super) async fn update_code(

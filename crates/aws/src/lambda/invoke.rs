@@ -108,15 +108,17 @@ fn client_context(text: &str) -> Result<String, Error> {
         return Err(refuse());
     }
     // A header holds ASCII.
-    let ascii = |character: char| {
+    let mut plain = String::new();
+    for character in value.to_string().chars() {
         if character.is_ascii() {
-            return character.to_string();
+            plain.push(character);
+            continue;
         }
-        let mut units = [0; 2];
-        let units = character.encode_utf16(&mut units);
-        units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
-    };
-    Ok(value.to_string().chars().map(ascii).collect())
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            plain.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    Ok(plain)
 }
 
 #[cfg(test)]

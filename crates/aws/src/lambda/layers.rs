@@ -80,16 +80,16 @@ pub(super) async fn publish(
     Ok(whole(&layer, &version))
 }
 
-pub(super) fn get(functions: &Functions, input: OneVersion) -> Result<Value, Error> {
+pub(super) fn get(functions: &Functions, input: &OneVersion) -> Result<Value, Error> {
     find(functions, layer_name(&input.layer_name), input.version_number)
 }
 
-pub(super) fn get_by_arn(functions: &Functions, input: ByArn) -> Result<Value, Error> {
+pub(super) fn get_by_arn(functions: &Functions, input: &ByArn) -> Result<Value, Error> {
     let number = input.arn.split(':').nth(7).and_then(|number| number.parse().ok());
     find(functions, layer_name(&input.arn), number.unwrap_or_default())
 }
 
-pub(super) fn list(functions: &Functions, input: List) -> Result<Value, Error> {
+pub(super) fn list(functions: &Functions, input: List) -> Value {
     let mut items = Vec::new();
     for layer in functions.layers() {
         let latest = layer.versions.values().rfind(|version| input.takes(version));
@@ -103,11 +103,11 @@ pub(super) fn list(functions: &Functions, input: List) -> Result<Value, Error> {
         }
     }
     let (page, next) = input.paging.page(items);
-    Ok(json!({ "Layers": page, "NextMarker": next }))
+    json!({ "Layers": page, "NextMarker": next })
 }
 
 /// The latest version comes first.
-pub(super) fn list_versions(functions: &Functions, input: List) -> Result<Value, Error> {
+pub(super) fn list_versions(functions: &Functions, input: List) -> Value {
     let layer = functions.layer(layer_name(&input.layer_name));
     let mut items = Vec::new();
     if let Some(layer) = &layer {
@@ -117,7 +117,7 @@ pub(super) fn list_versions(functions: &Functions, input: List) -> Result<Value,
         }));
     }
     let (page, next) = input.paging.page(items);
-    Ok(json!({ "LayerVersions": page, "NextMarker": next }))
+    json!({ "LayerVersions": page, "NextMarker": next })
 }
 
 pub(super) async fn delete(functions: &Functions, input: OneVersion) -> Result<Value, Error> {

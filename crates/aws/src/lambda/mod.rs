@@ -23,7 +23,6 @@ use serde_json::Value;
 
 use crate::{caller::Caller, decode::decode, platform::Platform, server::unsupported};
 
-#[expect(clippy::too_many_lines, reason = "a table of all operations")]
 /// Answers a call, whose request's id is `id`.
 pub(crate) async fn call(
     platform: &Platform,
@@ -36,7 +35,7 @@ pub(crate) async fn call(
         "CreateFunction" => functions::create(platform, caller, &call.input).await,
         "GetFunction" => functions::get(platform, caller, decode(call)?).await,
         "GetFunctionConfiguration" => functions::configuration(functions, caller, decode(call)?),
-        "ListFunctions" => functions::list(functions, decode(call)?),
+        "ListFunctions" => Ok(functions::list(functions, decode(call)?)),
         "UpdateFunctionCode" => functions::update_code(functions, caller, &call.input).await,
         "UpdateFunctionConfiguration" => functions::update(functions, caller, &call.input).await,
         "DeleteFunction" => functions::delete(functions, caller, decode(call)?).await,
@@ -44,20 +43,20 @@ pub(crate) async fn call(
         "ListVersionsByFunction" => versions::list(functions, caller, decode(call)?),
         "CreateAlias" => aliases::create(functions, caller, decode(call)?).await,
         "UpdateAlias" => aliases::update(functions, caller, decode(call)?).await,
-        "GetAlias" => aliases::get(functions, caller, decode(call)?),
+        "GetAlias" => aliases::get(functions, caller, &decode(call)?),
         "ListAliases" => aliases::list(functions, caller, decode(call)?),
         "DeleteAlias" => aliases::delete(functions, caller, decode(call)?).await,
         "PublishLayerVersion" => layers::publish(functions, caller, decode(call)?).await,
-        "GetLayerVersion" => layers::get(functions, decode(call)?),
-        "GetLayerVersionByArn" => layers::get_by_arn(functions, decode(call)?),
-        "ListLayers" => layers::list(functions, decode(call)?),
-        "ListLayerVersions" => layers::list_versions(functions, decode(call)?),
+        "GetLayerVersion" => layers::get(functions, &decode(call)?),
+        "GetLayerVersionByArn" => layers::get_by_arn(functions, &decode(call)?),
+        "ListLayers" => Ok(layers::list(functions, decode(call)?)),
+        "ListLayerVersions" => Ok(layers::list_versions(functions, decode(call)?)),
         "DeleteLayerVersion" => layers::delete(functions, decode(call)?).await,
         "AddPermission" => permissions::add(functions, caller, decode(call)?).await,
         "RemovePermission" => permissions::remove(functions, caller, decode(call)?).await,
         "GetPolicy" => permissions::get(functions, caller, decode(call)?),
         "PutFunctionConcurrency" => account::put(functions, caller, decode(call)?).await,
-        "GetFunctionConcurrency" => account::get(functions, caller, decode(call)?),
+        "GetFunctionConcurrency" => account::get(functions, caller, &decode(call)?),
         "DeleteFunctionConcurrency" => account::delete(functions, caller, decode(call)?).await,
         "GetAccountSettings" => Ok(account::settings(functions)),
         "PutFunctionEventInvokeConfig" => {

@@ -1,6 +1,7 @@
 //! Versions of functions.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bessemer_domain::hex;
 use bessemer_functions::{Functions, Publish};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,10 +41,7 @@ pub(super) async fn publish(
     if input.publish_to.is_some() {
         return Err(Error::invalid("PublishTo is not supported by Bessemer"));
     }
-    let in_hexadecimal = |hash: String| {
-        let bytes = STANDARD.decode(hash).unwrap_or_default();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let in_hexadecimal = |hash: String| hex(&STANDARD.decode(hash).unwrap_or_default());
     let publish = Publish {
         description: input.description,
         sha256: input.code_sha256.map(in_hexadecimal),

@@ -76,7 +76,9 @@ impl CodeStore {
             [one] => one.sha256.clone(),
             several => {
                 let mut hash = Sha256::new();
-                several.iter().for_each(|code| hash.update(&code.sha256));
+                for code in several {
+                    hash.update(&code.sha256);
+                }
                 hex(&hash.finalize())
             }
         };

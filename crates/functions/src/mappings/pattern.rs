@@ -1,4 +1,4 @@
-//! [`Pattern`]: EventBridge's language of event patterns, by which messages are chosen.
+//! [`Pattern`]: `EventBridge`'s language of event patterns, by which messages are chosen.
 //!
 //! A pattern has the form of the events that it matches; its leaves are lists, of which one member has
 //! to hold. See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html>.
@@ -325,7 +325,7 @@ mod tests {
 
     use super::*;
 
-    fn check(pattern: Value, yes: &[Value], no: &[Value]) {
+    fn check(pattern: &Value, yes: &[Value], no: &[Value]) {
         let parsed = Pattern::parse(&pattern.to_string()).unwrap();
         for event in yes {
             assert!(parsed.matches(event), "{pattern} {event}");
@@ -339,12 +339,12 @@ mod tests {
     fn values_match_as_they_are() {
         let a = |value: Value| json!({ "a": value });
         check(
-            json!({"a": ["x", 1, null, true]}),
+            &json!({"a": ["x", 1, null, true]}),
             &[a(json!("x")), a(json!(1.0)), a(json!(null)), a(json!(true)), a(json!(["y", "x"]))],
             &[a(json!("X")), a(json!("1")), a(json!(false)), a(json!([])), json!({})],
         );
         check(
-            json!({"a": {"b": ["x"]}, "c": ["y"]}),
+            &json!({"a": {"b": ["x"]}, "c": ["y"]}),
             &[json!({"a": {"b": "x"}, "c": "y"}), json!({"a": [{"b": "z"}, {"b": "x"}], "c": "y"})],
             &[json!({"a": {"b": "x"}}), json!({"a": "x", "c": "y"})],
         );
@@ -394,16 +394,16 @@ mod tests {
             (json!({"cidr": "2001:db8::/32"}), vec![json!("2001:db8::1")], vec![json!("10.0.0.1")]),
             (json!({"cidr": "0.0.0.0/0"}), vec![json!("1.2.3.4")], vec![json!("::1")]),
         ] {
-            check(json!({ "a": [rule] }), &a(&yes), &a(&no));
+            check(&json!({ "a": [rule] }), &a(&yes), &a(&no));
         }
-        check(json!({"a": [{"exists": false}]}), &[json!({"b": 1})], &[json!({"a": 1})]);
+        check(&json!({"a": [{"exists": false}]}), &[json!({"b": 1})], &[json!({"a": 1})]);
         check(
-            json!({"a": {"b": [{"exists": false}]}}),
+            &json!({"a": {"b": [{"exists": false}]}}),
             &[json!({}), json!({"a": {}})],
             &[json!({"a": {"b": 1}})],
         );
         check(
-            json!({"$or": [{"a": [1]}, {"b": [{"numeric": [">", 5]}]}], "c": ["x"]}),
+            &json!({"$or": [{"a": [1]}, {"b": [{"numeric": [">", 5]}]}], "c": ["x"]}),
             &[json!({"a": 1, "c": "x"}), json!({"b": 6, "c": "x"})],
             &[json!({"a": 1}), json!({"a": 2, "b": 5, "c": "x"})],
         );

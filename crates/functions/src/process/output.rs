@@ -40,7 +40,7 @@ impl Output {
     /// Waits until there is something to [`Self::take`].
     pub(crate) async fn ready(&self) {
         if self.pipe.readable().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

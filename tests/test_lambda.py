@@ -670,7 +670,7 @@ def handler(event, context):
         "next of nobody": lambda: ask("127.0.0.1"),
         "next of a guess": lambda: ask("r" + "0" * 32),
         "others": lambda: len([p for p in os.listdir("/proc") if p.isdigit() and int(p) not in (1, own)]) > 0,
-        "outside": lambda: len(glob.glob("/root/*") + glob.glob("/home/*") + glob.glob("/work/*")) > 0,
+        "outside": lambda: len(glob.glob("/[hrw]o*/*")) > 0,
     }
     open("/tmp/own", "w").write("x")
     return {"uid": os.getuid(), "reached": [name for name, attempt in attempts.items() if reached(attempt)]}

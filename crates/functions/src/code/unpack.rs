@@ -129,16 +129,12 @@ fn put(
 /// That an entry of this mode is a plain file or a folder.
 fn check_mode(mode: u32, is_folder: bool) -> Result<(), &'static str> {
     match mode & 0o170_000 {
-        0 | 0o100_000 => {}
-        0o040_000 if is_folder => {}
-        0o120_000 => return Err("is a symbolic link"),
-        0o020_000 | 0o060_000 => return Err("is a device"),
-        _ => return Err("is neither a file nor a folder"),
+        0 | 0o100_000 => Ok(()),
+        0o040_000 if is_folder => Ok(()),
+        0o120_000 => Err("is a symbolic link"),
+        0o020_000 | 0o060_000 => Err("is a device"),
+        _ => Err("is neither a file nor a folder"),
     }
-    if !is_folder && mode & 0o6000 != 0 {
-        return Err("would run as another user (setuid or setgid)");
-    }
-    Ok(())
 }
 
 /// Makes the folders of `inner` below `target`, readable by everybody.
@@ -241,6 +237,9 @@ mod tests {
         };
         let modes = ["a/b/c.py", "run.sh", "a", "d"].map(mode);
         assert_eq!(modes, [0o644, 0o755, 0o755, 0o644]);
+        let setuid = with_mode(archive(&[("su", 0o755, b"")]), 0o106_755);
+        place.unpack(&setuid, &UnpackLimits::default()).unwrap();
+        assert_eq!(mode("su"), 0o755);
         let again = archive(&[("a/b/c.py", 0o644, b"over")]);
         place.unpack(&again, &UnpackLimits::default()).unwrap();
         assert_eq!(fs::read(place.target().join("a/b/c.py")).unwrap(), b"over");
@@ -262,14 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn links_devices_and_setuid_are_refused() {
+    fn links_and_devices_are_refused() {
         for (mode, reason) in [
             (0o120_777, "is a symbolic link"),
             (0o020_644, "is a device"),
             (0o060_644, "is a device"),
             (0o010_644, "is neither a file nor a folder"),
             (0o140_644, "is neither a file nor a folder"),
-            (0o104_755, "would run as another user (setuid or setgid)"),
         ] {
             let place = Place::new();
             let told = place.refusal(&with_mode(archive(&[("x", 0o644, b"/etc/passwd")]), mode));

@@ -48,7 +48,10 @@ impl Output {
     pub(crate) fn take(&mut self) {
         let mut chunk = [0; 16 << 10];
         for _ in 0..READS {
-            match self.pipe.try_read(&mut chunk) {
+            // The first asks only if it was told that there is something, which may come later; but
+            // without asking it, it would tell of the same again and again.
+            let read = self.pipe.try_read(&mut chunk);
+            match read.or_else(|_| Ok::<_, io::Error>(rustix::io::read(&self.pipe, &mut chunk)?)) {
                 Ok(count) if count > 0 => self.feed(&chunk[..count]),
                 _ => break,
             }

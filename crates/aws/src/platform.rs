@@ -6,6 +6,7 @@ use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
 use bessemer_objects::storage::Storage;
+use bessemer_pipelines::Pipelines;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -20,6 +21,8 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
+    /// Pipelines' executions.
+    pub pipelines: Pipelines,
     /// Where objects are.
     pub storage: Storage,
     /// What jobs wrote.

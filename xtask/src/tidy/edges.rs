@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-pipelines", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -30,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
         ],
     ),
     (
@@ -43,6 +45,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
+use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, StepBackend};
 use bessemer_compute::{
     Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
     logs::LogFolder,
@@ -16,6 +16,7 @@ use bessemer_config::{Config, DockerSettings, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
+use bessemer_pipelines::{Pipelines, PipelinesOptions};
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
 use tokio::{
@@ -109,7 +110,11 @@ impl Serve {
         let platform = platform(&directory, store, (keys, external), &config, address)
             .await
             .map_err(unusable)?;
-        let jobs = platform.jobs.clone();
+        let (jobs, pipelines) = (platform.jobs.clone(), platform.pipelines.clone());
+        pipelines
+            .run(Arc::new(StepBackend::new(platform.clone())))
+            .await
+            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let settings = config.notifications.clone();
         let options = NotifierOptions {
             store: platform.store.clone(),
@@ -122,6 +127,7 @@ impl Serve {
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
         Server::new(platform, server_options(&config.server)).run(listener, shutdown).await;
+        pipelines.shutdown();
         jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
         Ok(ExitCode::Ok)
     }
@@ -198,7 +204,10 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    Ok(Platform { store, jobs, storage, logs, keys, clock: Arc::new(SystemClock) })
+    let clock = Arc::new(SystemClock);
+    let pipelines = PipelinesOptions { store: store.clone(), clock: clock.clone() };
+    let pipelines = Pipelines::new(pipelines);
+    Ok(Platform { store, jobs, pipelines, storage, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.

@@ -224,11 +224,21 @@ impl Queue {
         self.gates.enter(&entry.gates, entry.instances);
     }
 
-    /// Takes back the room of a job that was given it.
-    pub(crate) fn release(&mut self, entry: &Entry) {
+    /// Takes back the room of a job that was given it. It still counts for quotas.
+    pub(crate) fn vacate(&mut self, entry: &Entry) {
         self.used = self.used.minus(entry.need);
         self.shares.release(&entry.share, entry.need.cores);
+    }
+
+    /// A job that has given its room back counts for quotas no more.
+    pub(crate) fn leave(&mut self, entry: &Entry) {
         self.gates.leave(&entry.gates, entry.instances);
+    }
+
+    /// Takes back all that a job was given.
+    pub(crate) fn release(&mut self, entry: &Entry) {
+        self.vacate(entry);
+        self.leave(entry);
     }
 }
 

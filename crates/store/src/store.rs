@@ -144,6 +144,16 @@ impl Store {
     {
         self.shared.writer.write(work).await
     }
+
+    /// See [`Writer::write_later`].
+    pub(crate) async fn write_later<F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), StoreError>>
+            + Send
+            + 'static,
+    {
+        self.shared.writer.write_later(work).await
+    }
 }
 
 /// A record lock, which ends with the process that took it: one of `flock` would live on in a child

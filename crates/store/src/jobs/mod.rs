@@ -215,6 +215,20 @@ impl JobTable<'_> {
         write.await
     }
 
+    /// The same for an event of which nothing follows, with the next write or a moment later. What is
+    /// refused, or can't be written, is left out.
+    pub async fn advance_later(
+        &self,
+        id: JobId,
+        event: JobEvent,
+        at: Moment,
+    ) -> Result<(), StoreError> {
+        let write = self.0.write_later(move |conn| {
+            Box::pin(async move { change::advance(conn, id, &event, at).await.map(|_| ()) })
+        });
+        write.await
+    }
+
     /// Holds on to every attempt of `owner` until `lease_until`.
     pub async fn renew_leases(&self, owner: &str, lease_until: u64) -> Result<(), StoreError> {
         let owner = owner.to_owned();

@@ -11,6 +11,7 @@ mod jobs;
 mod migrations;
 mod models;
 mod outbox;
+mod reserve;
 mod row;
 mod settings;
 mod store;

@@ -97,9 +97,10 @@ fn prepare(order: &Order) -> Result<(u64, Groups), SetupError> {
         .ok_or_else(|| SetupError::new("read `/proc/self/stat`", "it tells no start time"))?;
     let name = format!("bessemer-{pid}-{start_time}");
     let groups = Groups::make(&order.controllers, &order.spec.limits, &name);
-    let boot = processes::boot_id();
+    let boot = processes::boot_id().to_owned();
     let note = ProcessNote { pid, start_time, boot, groups: groups.folders() };
-    note.write(control).trying(|| format!("write in `{}`", control.display()))?;
+    let noted = note.write(control).and_then(|()| EndNote::make_room(control));
+    noted.trying(|| format!("write in `{}`", control.display()))?;
     Ok((start_time, groups))
 }
 

@@ -24,10 +24,21 @@ impl Failed {
         Self { class: FailureClass::Infrastructure, message }
     }
 
+    /// A full disk is told of in words that everybody understands.
+    pub(super) fn from_io(task: &str, error: &std::io::Error) -> Self {
+        if is_for_want_of_room(error) {
+            return Self::internal(format!("{task}: {FULL}"));
+        }
+        Self::internal(format!("{task}: {error}"))
+    }
+
     /// What buckets refuse is the request's fault, but for their disk.
     pub(crate) fn from_bucket(error: &BucketError) -> Self {
         let text = with_source(error);
         match error {
+            BucketError::Io { action, .. } if is_for_want_of_room(error) => {
+                Self::internal(format!("failed to {action}: {FULL}"))
+            }
             BucketError::Io { .. } => Self::internal(text),
             _ => Self::client(text),
         }
@@ -50,6 +61,21 @@ impl Failed {
             error => Self::internal(format!("failed to {}", with_source(error))),
         }
     }
+}
+
+/// What to say of a full disk.
+const FULL: &str = "the disk of the machine is full; write less, or make room";
+
+fn is_for_want_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::StorageFull) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn with_source(error: &dyn std::error::Error) -> String {

@@ -62,7 +62,7 @@ impl Merged {
             content.map(|Content(incoming)| incoming).map_err(io::IntoInnerError::into_error)
         };
         let incoming =
-            pack().map_err(|error| Failed::internal(format!("make `{uri}`: {error}")))?;
+            pack().map_err(|error| Failed::from_io(&format!("failed to make `{uri}`"), &error))?;
         put(buckets, uri, incoming)
     }
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use bessemer_aws_wire::sigv4::AccessKey;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -31,6 +30,8 @@ pub struct KeyRing {
     seed: OnceLock<[u8; SEED]>,
     /// Those of attempts, by id.
     open: Mutex<HashMap<String, AccessKeyEntry>>,
+    /// Keys of another S3, which are in no file of ours.
+    others: Vec<AccessKeyEntry>,
 }
 
 /// What the file held when it was last read.
@@ -89,8 +90,19 @@ pub enum KeyRingError {
 impl KeyRing {
     /// The keys of the data directory `directory`, which need not have any yet.
     pub fn of(directory: &Path) -> Self {
-        let path = directory.join("keys.json");
-        Self { path, seen: Mutex::default(), seed: OnceLock::new(), open: Mutex::default() }
+        Self {
+            path: directory.join("keys.json"),
+            seen: Mutex::default(),
+            seed: OnceLock::new(),
+            open: Mutex::default(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Takes these keys too, and keeps none of them.
+    #[must_use]
+    pub fn with(self, others: Vec<AccessKeyEntry>) -> Self {
+        Self { others, ..self }
     }
 
     /// All keys of the file, oldest first.
@@ -103,7 +115,7 @@ impl KeyRing {
         if let Some(key) = self.open().get(id) {
             return Ok(Some(key.clone()));
         }
-        self.with_keys(|keys| keys.iter().find(|key| key.id == id).cloned())
+        self.with_keys(|keys| keys.iter().chain(&self.others).find(|key| key.id == id).cloned())
     }
 
     /// Makes a key.
@@ -233,12 +245,6 @@ impl KeyRing {
 
     fn failed(&self, verb: &'static str, source: io::Error) -> KeyRingError {
         KeyRingError::Io { verb, path: self.path.clone(), source }
-    }
-}
-
-impl bessemer_aws_wire::sigv4::Keys for KeyRing {
-    fn key(&self, id: &str) -> Option<AccessKey> {
-        self.known(id).map(|key| AccessKey::lasting(key.secret))
     }
 }
 

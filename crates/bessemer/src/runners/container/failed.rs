@@ -2,7 +2,7 @@
 
 use bessemer_compute::{EnvironmentError, LaunchError};
 use bessemer_domain::FailureClass;
-use bessemer_objects::buckets::BucketError;
+use bessemer_objects::storage::StorageError;
 
 /// An attempt that ended early, in SageMaker's words: `ClientError: …` is the request's fault,
 /// `AlgorithmError: …` that of the user's program, `InternalServerError: …` ours.
@@ -24,24 +24,38 @@ impl Failed {
         Self { class: FailureClass::Infrastructure, message }
     }
 
-    /// A full disk is told of in words that everybody understands.
+    /// What the disk refuses is ours, but for want of room.
     pub(super) fn from_io(task: &str, error: &std::io::Error) -> Self {
         if is_for_want_of_room(error) {
-            return Self::internal(format!("{task}: {FULL}"));
+            return Self::want_of_room(task);
         }
         Self::internal(format!("{task}: {error}"))
     }
 
-    /// What buckets refuse is the request's fault, but for their disk.
-    pub(crate) fn from_bucket(error: &BucketError) -> Self {
+    /// The disk is full, most likely with what the job's own program wrote: it comes to its end, so
+    /// that its files go away, and would fill the disk again.
+    fn want_of_room(task: &str) -> Self {
+        let message = format!(
+            "ClientError: {task}: the disk of the machine is full; write less, or make room"
+        );
+        Self { class: FailureClass::Algorithm, message }
+    }
+
+    /// What buckets refuse is the request's fault, but for their disk and an S3 that doesn't answer.
+    pub(crate) fn from_storage(error: &StorageError) -> Self {
         let text = with_source(error);
-        match error {
-            BucketError::Io { action, .. } if is_for_want_of_room(error) => {
-                Self::internal(format!("failed to {action}: {FULL}"))
-            }
-            BucketError::Io { .. } => Self::internal(text),
-            _ => Self::client(text),
+        if is_for_want_of_room(error) {
+            Self::want_of_room(&text)
+        } else if error.may_pass() {
+            Self::internal(text)
+        } else {
+            Self::client(text)
         }
+    }
+
+    /// Whether it is ours, and may pass.
+    pub(super) fn may_pass(&self) -> bool {
+        self.class == FailureClass::Infrastructure
     }
 
     /// A program that can't be run is the user's, anything else ours.
@@ -62,9 +76,6 @@ impl Failed {
         }
     }
 }
-
-/// What to say of a full disk.
-const FULL: &str = "the disk of the machine is full; write less, or make room";
 
 fn is_for_want_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);

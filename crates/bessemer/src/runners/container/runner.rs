@@ -1,20 +1,21 @@
 //! [`ContainerRunner`]: an attempt from its inputs to its results, whichever kind of job it is.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use bessemer_compute::{Environment, Image, ProcessSpec};
 use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 use super::{
-    Demand, End, Ended, Failed, Finished, HostLogs, Program, Seen, Site, Stage, Work, blocking,
-    environment,
-    group::Group,
-    host_name,
+    CONTROL, Demand, End, Ended, Failed, Finished, Group, HostLogs, Program, Seen, Site, Stage,
+    Work, blocking, environment, host_name,
     order::{Concluded, Order},
     program::{self, Door},
     verdict,
 };
+
+/// Seconds between tries to put results in place: about a quarter of an hour in all.
+const PAUSES: [u64; 8] = [1, 5, 15, 30, 60, 120, 300, 300];
 
 /// Runs the jobs of a kind.
 #[derive(Debug)]
@@ -77,7 +78,9 @@ impl<W: Work> ContainerRunner<W> {
         let logs = HostLogs::of(&self.site.logs, &attempt.job, work.demand().instances);
         let (order, group) = match Order::read(&folder).filter(|_| is_left) {
             Some(order) => {
-                let group = Group::attach(&self.site.launcher, &order.hosts(&folder))?;
+                let notes: Vec<_> =
+                    order.hosts(&folder).iter().map(|host| host.join(CONTROL)).collect();
+                let group = Group::attach(&self.site.launcher, &notes)?;
                 (order, group)
             }
             None => self.start(attempt, control, &work, &logs).await?,
@@ -109,14 +112,14 @@ impl<W: Work> ContainerRunner<W> {
         control.confirm().await.map_err(Failed::internal)?;
         let is_stopped = control.stop().is_some();
         let site = Arc::clone(&self.site);
-        let concluded = blocking(move || {
+        let conclude = move || {
             let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let finished = (&ended, hosts.as_slice(), &logs);
             let concluded = conclude(&site, work.as_ref(), finished, &mut seen, is_stopped)?;
             concluded.write(&folder).map_err(Failed::internal)?;
             Ok(concluded)
-        });
-        Ok(concluded.await?.into_outcome())
+        };
+        Ok(patiently(conclude, control).await?.into_outcome())
     }
 
     /// Gets everything ready, and lets the programs go.
@@ -159,6 +162,32 @@ impl<W: Work> ContainerRunner<W> {
     }
 }
 
+/// Puts results in place, again and again if what fails may pass: the program's work is done, and
+/// would be done anew by the next attempt.
+async fn patiently<T: Send + 'static>(
+    put: impl Fn() -> Result<T, Failed> + Send + Sync + 'static,
+    control: &Control,
+) -> Result<T, Failed> {
+    let put = Arc::new(put);
+    for pause in PAUSES.map(Duration::from_secs) {
+        let again = Arc::clone(&put);
+        match blocking(move || again()).await {
+            Err(failed) if failed.may_pass() => {
+                let message = &failed.message;
+                tracing::warn!(message, ?pause, "a job's results can't be put in place yet");
+            }
+            done => return done,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = control.stopping() => break,
+        }
+        // Whoever was replaced meanwhile must not put anything in place.
+        control.renew().await.map_err(Failed::internal)?;
+    }
+    blocking(move || put()).await
+}
+
 /// An instance's folder, and what it runs.
 type Staged = (Stage, Program);
 
@@ -174,8 +203,8 @@ fn stage<W: Work>(
     let one = |index: usize| {
         let host = folder.join(host_name(index));
         std::fs::create_dir_all(&host).map_err(Failed::internal)?;
-        let buckets = Arc::clone(&site.buckets);
-        let mut stage = Stage { buckets, folder: host, index, count, mounts: Vec::new() };
+        let storage = site.storage.clone();
+        let mut stage = Stage { storage, folder: host, index, count, mounts: Vec::new() };
         let program = work.stage(&mut stage, image)?;
         Ok((stage, program))
     };
@@ -193,9 +222,12 @@ fn order(
     let (job, number) = (attempt.job.id, attempt.number);
     let order = Order { instances: demand.instances };
     order.write(&site.folder(job, number)).map_err(Failed::internal)?;
+    let is_own = demand.has_network && site.job_key.is_none();
     let open = || site.keys.open_for_attempt(job.0, number);
-    let key = demand.has_network.then(open).transpose().map_err(Failed::internal)?;
-    let door = key.as_ref().map(|key| Door { endpoint: &site.endpoint, key });
+    let own = is_own.then(open).transpose().map_err(Failed::internal)?;
+    let key = own.as_ref().or(site.job_key.as_ref()).filter(|_| demand.has_network);
+    let s3 = site.job_key.as_ref().and_then(|_| site.storage.external());
+    let door = key.map(|key| Door { endpoint: &site.endpoint, key, s3 });
     let specs = staged.into_iter().map(|(stage, program)| {
         program::spec(attempt, demand, &stage, program, (environment, door.as_ref()), logs)
     });

@@ -14,6 +14,7 @@ mod outbox;
 mod packages;
 mod pipelines;
 mod queues;
+mod reserve;
 mod row;
 mod settings;
 mod store;

@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-queues", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-pipelines", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -31,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
             "bessemer-queues",
         ],
     ),
@@ -45,6 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
             "bessemer-queues",
             "bessemer-trees",
             "bessemer-transform",

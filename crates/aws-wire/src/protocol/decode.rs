@@ -45,6 +45,15 @@ impl Service {
         Ok(Call { service: self, protocol, operation, input })
     }
 
+    /// The input of `operation` from a value that no request held, with the same checks.
+    pub fn input_of(&self, operation: &str, value: Value) -> Result<Value, ServiceError> {
+        let operation = self.operation(operation).ok_or_else(|| self.no_operation(operation))?;
+        let Some(shape) = self.input(operation) else { return Ok(value) };
+        let input = coerce(self, shape, value)?;
+        validate(self, shape, &input).map_err(|message| self.validation_error(message))?;
+        Ok(input)
+    }
+
     /// Says that AWS has an operation and we don't, or that there is none.
     pub(super) fn no_operation(&self, name: &str) -> ServiceError {
         if self.unsupported().iter().any(|(known, _)| known == name) {

@@ -206,13 +206,16 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    let clock = Arc::new(SystemClock);
-    let pipelines = PipelinesOptions { store: store.clone(), clock: clock.clone() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = QueuesOptions {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+    };
+    let queues = Queues::start(options).await?;
+    let pipelines = PipelinesOptions { store: store.clone(), clock: Arc::clone(&clock) };
     let pipelines = Pipelines::new(pipelines);
-    let shutdown = shutdown.clone();
-    let queues = QueuesOptions { store: store.clone(), clock: clock.clone(), shutdown };
-    let queues = Queues::start(queues).await?;
-    Ok(Platform { store, jobs, pipelines, queues, storage, logs, keys, clock })
+    Ok(Platform { store, jobs, queues, pipelines, storage, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.

@@ -13,11 +13,12 @@ mod platform;
 mod s3;
 mod sagemaker;
 mod server;
+mod sqs;
 mod sts;
 
 pub use caller::Caller;
 pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use logs::group_of as log_group_of;
 pub use platform::{ACCOUNT, Platform};
-pub use sagemaker::{FinalMetric, JobRequest, JobResult, TransformRequest};
+pub use sagemaker::{FinalMetric, JobRequest, JobResult, StepBackend, TransformRequest};
 pub use server::{Server, ServerOptions};

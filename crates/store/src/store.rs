@@ -21,7 +21,8 @@ use tokio::sync::watch;
 
 use crate::{
     error::StoreError, jobs::JobTable, migrations, models::ModelTable, outbox::Outbox,
-    reserve::Reserve, settings::Settings, tags::Tags, writer::Writer,
+    packages::PackageTable, pipelines::PipelineTable, queues::QueueTable, reserve::Reserve,
+    settings::Settings, tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -111,6 +112,21 @@ impl Store {
     /// Events for whoever reacts to them.
     pub fn outbox(&self) -> Outbox<'_> {
         Outbox(self)
+    }
+
+    /// Pipelines, their versions and executions.
+    pub fn pipelines(&self) -> PipelineTable<'_> {
+        PipelineTable(self)
+    }
+
+    /// The model registry.
+    pub fn packages(&self) -> PackageTable<'_> {
+        PackageTable(self)
+    }
+
+    /// Queues and their messages.
+    pub fn queues(&self) -> QueueTable<'_> {
+        QueueTable(self)
     }
 
     /// The server's own settings.

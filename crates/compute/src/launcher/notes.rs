@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Exit, SetupError};
+use crate::{Exit, SetupError, cgroups, docker::ContainerNote};
 
 /// Who looks after the process. Written before the command runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub(crate) struct ProcessNote {
     pub(crate) boot: String,
     /// Its control groups.
     pub(crate) groups: Vec<PathBuf>,
+    /// Its container.
+    #[serde(default)]
+    pub(crate) container: Option<ContainerNote>,
 }
 
 /// How it ended. Written when the last of its processes is gone and the log is whole.
@@ -38,6 +41,13 @@ impl ProcessNote {
 
     pub(crate) fn read(control: &Path) -> io::Result<Option<Self>> {
         read(&control.join(Self::FILE))
+    }
+
+    /// Clears away what a supervisor that was killed left.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        cgroups::remove(&self.groups);
+        let container = self.container.as_ref();
+        container.map_or(Ok(()), |container| container.remove().map_err(io::Error::other))
     }
 }
 

@@ -8,8 +8,11 @@ use std::{
 
 use anyhow::Context;
 use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, StepBackend};
-use bessemer_compute::{Environments, ImageEntry, ImageRule, Images, Launcher, logs::LogFolder};
-use bessemer_config::{Config, ImageSettings, ServerSettings};
+use bessemer_compute::{
+    Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
+    logs::LogFolder,
+};
+use bessemer_config::{Config, DockerSettings, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
@@ -25,7 +28,9 @@ use tokio::{
 use crate::{
     failure::Failure,
     runners::{
-        container::Site, processing::ProcessingRunner, training::TrainingRunner,
+        container::{DockerOptions, Site},
+        processing::ProcessingRunner,
+        training::TrainingRunner,
         transform::TransformRunner,
     },
     wiring::{
@@ -179,6 +184,7 @@ async fn platform(
         launcher: Launcher::default(),
         environments: Environments::new(cache_dir().join("environments"), None),
         images: images(&config.images),
+        docker: docker(&config.docker, from_here(address)),
         endpoint: format!("http://{}", from_here(address)),
         job_key: external.and_then(|keys| keys.job_key),
     });
@@ -214,6 +220,15 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+fn docker(settings: &DockerSettings, address: SocketAddr) -> DockerOptions {
+    let network = if settings.has_host_network {
+        ContainerNetwork::Host
+    } else {
+        ContainerNetwork::Door(address)
+    };
+    DockerOptions { host: settings.host.clone(), network }
+}
+
 /// The configured images before those built in.
 fn images(settings: &[ImageSettings]) -> Images {
     let rule = |image: &ImageSettings| ImageRule {
@@ -221,6 +236,7 @@ fn images(settings: &[ImageSettings]) -> Images {
         python: image.python.clone(),
         requirements: image.requirements.clone(),
         entry: image.train.clone().map_or(ImageEntry::Nothing, ImageEntry::Train),
+        container: image.docker.clone(),
     };
     let configured = settings.iter().map(rule);
     Images { rules: configured.chain(Images::default().rules).collect() }

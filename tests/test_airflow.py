@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import clients, cli, models, platform
+from kit import clients, cli, models, pipelines, platform, work
 
 
 class Airflow:
@@ -93,3 +93,19 @@ def test_processing_and_training_operators_run_jobs(airflow):
     read = clients.read(airflow.server, "s3://lake/models/sum/output/model.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(read)) as archive:
         assert archive.extractfile("sum.txt").read() == b"18"
+
+
+def test_operators_and_sensor_run_and_stop_pipelines(airflow):
+    why = {"Name": "Why", "Type": "String"}
+    yes = pipelines.condition("Yes", [pipelines.compare("Equals", pipelines.get("Parameters.Why"), "airflow")])
+    pipelines.create(airflow.server, "quick", yes, parameters=[why])
+    work.make_bucket(airflow.server)
+    endless = pipelines.processing(airflow.server, "Endless", "import time; time.sleep(600)")
+    pipelines.create(airflow.server, "endless", endless)
+    airflow.run("dags", "test", "pipelines")
+    states = airflow.states()
+    assert [states[f"pipelines.{task}"] for task in ("runs", "waits", "starts", "stops")] == ["success"] * 4
+    for name, ends in (("quick", "Succeeded"), ("endless", "Stopped")):
+        listed = airflow.server.client("sagemaker").list_pipeline_executions(PipelineName=name)
+        statuses = [one["PipelineExecutionStatus"] for one in listed["PipelineExecutionSummaries"]]
+        assert statuses == [ends]

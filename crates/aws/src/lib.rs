@@ -13,6 +13,7 @@ mod platform;
 mod s3;
 mod sagemaker;
 mod server;
+mod sqs;
 mod sts;
 
 pub use caller::Caller;

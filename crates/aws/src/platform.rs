@@ -7,6 +7,7 @@ use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
 use bessemer_objects::storage::Storage;
 use bessemer_pipelines::Pipelines;
+use bessemer_queues::Queues;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -23,6 +24,8 @@ pub struct Platform {
     pub jobs: Jobs,
     /// Pipelines' executions.
     pub pipelines: Pipelines,
+    /// What SQS holds.
+    pub queues: Queues,
     /// Where objects are.
     pub storage: Storage,
     /// What jobs wrote.

@@ -13,6 +13,7 @@ mod models;
 mod outbox;
 mod packages;
 mod pipelines;
+mod queues;
 mod row;
 mod settings;
 mod store;
@@ -32,6 +33,11 @@ pub use pipelines::{
     ExecutionChange, ExecutionQuery, ExecutionRecord, NewEvent, NewExecution, NewPipeline, Page,
     PipelineChange, PipelineQuery, PipelineRecord, PipelineTable, ResultRow, StepRow,
     VersionChange, VersionRecord,
+};
+pub use queues::{
+    Deduplication, MessageCounts, MoveRecord, MoveStep, NewMessage, NewMove, NewQueue, QueueKey,
+    QueueRecord, QueueTable, Receipt, ReceivedMessage, Reception, Redrive, SentMessage, Settled,
+    Take,
 };
 pub use settings::Settings;
 pub use store::{Store, StoreOptions};

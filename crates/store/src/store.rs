@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 use crate::{
     error::StoreError, jobs::JobTable, migrations, models::ModelTable, outbox::Outbox,
-    packages::PackageTable, pipelines::PipelineTable, settings::Settings, tags::Tags,
-    writer::Writer,
+    packages::PackageTable, pipelines::PipelineTable, queues::QueueTable, settings::Settings,
+    tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -118,6 +118,11 @@ impl Store {
     /// The model registry.
     pub fn packages(&self) -> PackageTable<'_> {
         PackageTable(self)
+    }
+
+    /// Queues and their messages.
+    pub fn queues(&self) -> QueueTable<'_> {
+        QueueTable(self)
     }
 
     /// The server's own settings.

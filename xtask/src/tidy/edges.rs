@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-queues", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
     ("bessemer-pipelines", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
@@ -32,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-compute",
             "bessemer-jobs",
             "bessemer-pipelines",
+            "bessemer-queues",
         ],
     ),
     (
@@ -46,6 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-compute",
             "bessemer-jobs",
             "bessemer-pipelines",
+            "bessemer-queues",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

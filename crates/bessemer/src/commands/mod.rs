@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod notify;
+mod pipeline;
 mod rejects;
 mod replay;
 mod runtime;
@@ -41,6 +42,7 @@ enum Command {
     Config(config::Config),
     Notify(notify::Notify),
     Jobs(jobs::Jobs),
+    Pipeline(pipeline::Pipeline),
     Logs(logs::Logs),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
@@ -65,6 +67,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Config(command) => command.run(),
         Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
+        Command::Pipeline(command) => command.run(),
         Command::Logs(command) => command.run(),
         Command::Doctor(command) => Ok(command.run()),
         Command::Attempt(command) => command.run(),

@@ -17,6 +17,7 @@ use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_pipelines::{Pipelines, PipelinesOptions};
+use bessemer_queues::{Queues, QueuesOptions};
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
 use tokio::{
@@ -107,7 +108,7 @@ impl Serve {
         })?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
-        let platform = platform(&directory, store, (keys, external), &config, address)
+        let platform = platform(&directory, store, (keys, external), &config, address, &shutdown)
             .await
             .map_err(unusable)?;
         let (jobs, pipelines) = (platform.jobs.clone(), platform.pipelines.clone());
@@ -171,6 +172,7 @@ async fn platform(
     (keys, external): (Arc<KeyRing>, Option<ExternalKeys>),
     config: &Config,
     address: SocketAddr,
+    shutdown: &watch::Receiver<bool>,
 ) -> anyhow::Result<Platform> {
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
@@ -204,10 +206,16 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    let clock = Arc::new(SystemClock);
-    let pipelines = PipelinesOptions { store: store.clone(), clock: clock.clone() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = QueuesOptions {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+    };
+    let queues = Queues::start(options).await?;
+    let pipelines = PipelinesOptions { store: store.clone(), clock: Arc::clone(&clock) };
     let pipelines = Pipelines::new(pipelines);
-    Ok(Platform { store, jobs, pipelines, storage, logs, keys, clock })
+    Ok(Platform { store, jobs, queues, pipelines, storage, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.

@@ -14,6 +14,7 @@ mod notify;
 mod pipeline;
 mod rejects;
 mod replay;
+mod replay_job;
 mod runtime;
 mod serve;
 mod transform;

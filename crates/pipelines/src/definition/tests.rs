@@ -156,10 +156,24 @@ fn what_the_sdks_write_is_read() {
     let full = Definition::parse(include_str!("../../tests/definitions/full.json"));
     let full = full.expect("a definition");
     let kinds: Vec<&str> = full.steps.iter().map(|step| step.kind.as_str()).collect();
-    assert_eq!(kinds, [
-        "Processing", "Training", "Processing", "Condition", "Model", "RegisterModel", "Transform",
-        "Processing", "Model", "RegisterModel", "Fail", "Lambda", "Callback",
-    ]);
+    assert_eq!(
+        kinds,
+        [
+            "Processing",
+            "Training",
+            "Processing",
+            "Condition",
+            "Model",
+            "RegisterModel",
+            "Transform",
+            "Processing",
+            "Model",
+            "RegisterModel",
+            "Fail",
+            "Lambda",
+            "Callback",
+        ]
+    );
     let waits = |name: &str| {
         let step = full.step(name).expect("a step");
         step.waits_for.iter().map(String::as_str).collect::<Vec<_>>()
@@ -174,7 +188,10 @@ fn what_the_sdks_write_is_read() {
     assert_eq!(first.retries[0].max_attempts, Some(3));
     assert_eq!(first.cache, Some(30 * 86_400_000));
     let function = Definition::parse(include_str!("../../tests/definitions/function_step.json"));
-    assert_eq!(function.expect("a definition").steps[0].display_name.as_deref(), Some("__main__.fn"));
+    assert_eq!(
+        function.expect("a definition").steps[0].display_name.as_deref(),
+        Some("__main__.fn")
+    );
     let third = Definition::parse(include_str!("../../tests/definitions/sdk_v3.json"));
     assert_eq!(third.expect("a definition").steps.len(), 2);
 }

@@ -17,7 +17,8 @@ pub(super) fn line(entry: &Value) -> String {
     match entry["PipelineExecutionArn"].as_str() {
         None => format!("{}\n", text(entry, "PipelineName")),
         Some(arn) => {
-            let reason = [entry["FailureReason"].as_str(), entry["PipelineExecutionFailureReason"].as_str()];
+            let reason =
+                [entry["FailureReason"].as_str(), entry["PipelineExecutionFailureReason"].as_str()];
             let reason = reason.into_iter().flatten().next();
             let reason = reason.map(|reason| format!("  {reason}")).unwrap_or_default();
             format!("{:<10} {}{reason}\n", text(entry, "PipelineExecutionStatus"), name(arn))
@@ -34,7 +35,9 @@ pub(super) fn step(step: &Value) -> String {
     if let Some(attempts) = step["AttemptCount"].as_u64().filter(|attempts| *attempts > 1) {
         line.push_str(&format!("  attempt {attempts}"));
     }
-    for (member, what) in [("CacheHitResult", "cached from"), ("SelectiveExecutionResult", "taken from")] {
+    for (member, what) in
+        [("CacheHitResult", "cached from"), ("SelectiveExecutionResult", "taken from")]
+    {
         if let Some(arn) = step[member]["SourcePipelineExecutionArn"].as_str() {
             line.push_str(&format!("  {what} {}", name(arn)));
         }
@@ -81,7 +84,10 @@ pub(super) fn why(execution: &Value, steps: &[Value]) -> String {
     }
     for waiting in steps.iter().filter(|step| text(step, "StepStatus") == "Starting") {
         if let Some(reason) = waiting["FailureReason"].as_str() {
-            said.push_str(&format!("\n`{}` is tried again after: {reason}", text(waiting, "StepName")));
+            said.push_str(&format!(
+                "\n`{}` is tried again after: {reason}",
+                text(waiting, "StepName")
+            ));
         }
     }
     for step in steps {

@@ -23,7 +23,8 @@ impl Which {
             return Ok(self.execution.clone());
         }
         if let Some((pipeline, id)) = self.execution.split_once('/') {
-            let known = remote.sagemaker("DescribePipeline", &json!({ "PipelineName": pipeline }))?;
+            let known =
+                remote.sagemaker("DescribePipeline", &json!({ "PipelineName": pipeline }))?;
             let arn = known["PipelineArn"].as_str().unwrap_or_default();
             return Ok(format!("{arn}/execution/{id}"));
         }

@@ -21,11 +21,12 @@ pub(super) async fn send(queues: &Queues, task: &Task, status: &str) -> Result<V
         "arguments": task.order.arguments,
         "status": status,
     });
+    let is_fifo = name.strip_suffix(".fifo").is_some();
     let message = Message {
         body: body.to_string(),
         // A queue that keeps an order keeps that of an execution, and passes over what comes again.
-        group: name.ends_with(".fifo").then(|| task.facts.id.clone()),
-        deduplication_id: name.ends_with(".fifo").then(|| format!("{token}-{status}")),
+        group: is_fifo.then(|| task.facts.id.clone()),
+        deduplication_id: is_fifo.then(|| format!("{token}-{status}")),
         sender: "pipelines".to_owned(),
         ..Message::default()
     };

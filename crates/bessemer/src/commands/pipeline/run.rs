@@ -7,7 +7,7 @@ use std::{
 
 use bessemer_domain::ExitCode;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{described, text, watch};
 use crate::{
@@ -81,7 +81,7 @@ impl Run {
         });
         let known = remote.sagemaker("DescribePipeline", &json!({ "PipelineName": name }));
         match known {
-            Ok(known) if known["PipelineDefinition"] == Value::from(definition) => {}
+            Ok(known) if known["PipelineDefinition"] == definition => {}
             Ok(_) => {
                 remote.sagemaker("UpdatePipeline", &input)?;
             }

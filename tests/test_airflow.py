@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import sqlite3
 import tarfile
@@ -9,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import cli, clients, functions, models, platform
+from kit import cli, clients, functions, models, pipelines, platform, work
 
 
 class Airflow:
@@ -106,3 +107,32 @@ def test_a_function_is_made_and_called_by_operators(airflow):
     })
     airflow.run("dags", "test", "failing_call", expect=1)
     assert airflow.states()["failing_call.fails"] == "failed"
+
+
+def test_a_message_goes_from_operator_to_sensor(airflow):
+    sqs = airflow.server.client("sqs")
+    url = sqs.create_queue(QueueName="airflow")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody='{"kind": "other"}')
+    airflow.run("dags", "test", "queues", "--conf", json.dumps({"queue": url}))
+    states = airflow.states()
+    assert (states["queues.tells"], states["queues.hears"]) == ("success", "success")
+    # The sensor has deleted what it waited for, and the rest is still there.
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    assert sorted(left.values()) == ["0", "1"]
+
+
+def test_operators_and_sensor_run_and_stop_pipelines(airflow):
+    why = {"Name": "Why", "Type": "String"}
+    yes = pipelines.condition("Yes", [pipelines.compare("Equals", pipelines.get("Parameters.Why"), "airflow")])
+    pipelines.create(airflow.server, "quick", yes, parameters=[why])
+    work.make_bucket(airflow.server)
+    endless = pipelines.processing(airflow.server, "Endless", "import time; time.sleep(600)")
+    pipelines.create(airflow.server, "endless", endless)
+    airflow.run("dags", "test", "pipelines")
+    states = airflow.states()
+    assert [states[f"pipelines.{task}"] for task in ("runs", "waits", "starts", "stops")] == ["success"] * 4
+    for name, ends in (("quick", "Succeeded"), ("endless", "Stopped")):
+        listed = airflow.server.client("sagemaker").list_pipeline_executions(PipelineName=name)
+        statuses = [one["PipelineExecutionStatus"] for one in listed["PipelineExecutionSummaries"]]
+        assert statuses == [ends]

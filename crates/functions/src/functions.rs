@@ -329,8 +329,7 @@ impl Functions {
         drop(changes);
         self.shared.pool.reserve(name, None);
         self.shared.pool.retire(name, &HashSet::new());
-        let (site, name) = (Arc::clone(&self.shared.pool.site), name.to_owned());
-        tokio::task::spawn_blocking(move || site.access.revoke(&name));
+        self.shared.pool.site.access.revoke(name);
         self.forget_code().await;
         Ok(())
     }

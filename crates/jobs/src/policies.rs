@@ -104,7 +104,6 @@ impl Policies {
             instances: job.instance_count,
             gates: self.gates(&facts),
             overtaken: 0,
-            ticket: 0,
         }
     }
 
@@ -119,7 +118,6 @@ impl Policies {
             instances: job.instance_count,
             gates: self.gates(&facts),
             overtaken: 0,
-            ticket: 0,
         }
     }
 }

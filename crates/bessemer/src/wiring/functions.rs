@@ -2,19 +2,15 @@
 
 use std::{
     collections::HashMap,
-    error::Error,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bessemer_aws::{AccessKeyEntry, KeyRing, KeyRingError};
+use bessemer_aws::AccessKeyEntry;
 use bessemer_config::FunctionSettings;
 use bessemer_domain::{Clock, SystemClock};
 use bessemer_functions::{Access, Limits};
 
 use crate::runners::container::{Door, Site, variables_of};
-
-/// How the access keys of functions are told from those of jobs.
-const OWNER: &str = "function:";
 
 /// Lets functions call this server: each has an access key as long as the server runs.
 pub(crate) struct FunctionAccess {
@@ -23,55 +19,31 @@ pub(crate) struct FunctionAccess {
 }
 
 impl FunctionAccess {
-    /// Deletes the keys that the functions of the last server had.
-    pub(crate) fn new(site: Arc<Site>) -> Result<Self, KeyRingError> {
-        for key in site.keys.list()? {
-            if key.job.as_deref().is_some_and(|owner| owner.starts_with(OWNER)) {
-                delete(&site.keys, &key.id)?;
-            }
-        }
-        Ok(Self { site, keys: Mutex::default() })
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        Self { site, keys: Mutex::default() }
     }
 
-    fn key(&self, function: &str) -> Result<AccessKeyEntry, KeyRingError> {
+    fn key(&self, function: &str) -> AccessKeyEntry {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get(function) {
-            return Ok(key.clone());
-        }
-        let owner = format!("{OWNER}{function}");
-        let key = self.site.keys.create_for_job(&owner, SystemClock.now_millis())?;
-        keys.insert(function.to_owned(), key.clone());
-        Ok(key)
+        let open = || self.site.keys.open_new(SystemClock.now_millis());
+        keys.entry(function.to_owned()).or_insert_with(open).clone()
     }
 }
 
 impl Access for FunctionAccess {
-    fn variables(
-        &self,
-        function: &str,
-        arn: &str,
-    ) -> Result<Vec<(String, String)>, Box<dyn Error + Send + Sync>> {
+    fn variables(&self, function: &str, arn: &str) -> Vec<(String, String)> {
         let (key, s3) = match &self.site.job_key {
             Some(key) => (key.clone(), self.site.storage.external()),
-            None => (self.key(function)?, None),
+            None => (self.key(function), None),
         };
-        Ok(variables_of(&Door { endpoint: &self.site.endpoint, key: &key, s3 }, None, arn))
+        variables_of(&Door { endpoint: &self.site.endpoint, key: &key, s3 }, None, arn)
     }
 
     fn revoke(&self, function: &str) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.remove(function)
-            && let Err(error) = delete(&self.site.keys, &key.id)
-        {
-            tracing::error!(%error, "a function's access key can't be deleted");
+        if let Some(key) = keys.remove(function) {
+            self.site.keys.close(&key.id);
         }
-    }
-}
-
-fn delete(keys: &KeyRing, id: &str) -> Result<(), KeyRingError> {
-    match keys.delete(id) {
-        Ok(()) | Err(KeyRingError::Unknown(_)) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -83,6 +83,5 @@ fn load(pair: &KeyPair) -> anyhow::Result<AccessKeyEntry> {
         secret: pair.secret.load()?.reveal().to_owned(),
         created_at: 0,
         read_only: false,
-        job: None,
     })
 }

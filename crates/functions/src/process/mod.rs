@@ -33,14 +33,10 @@ use spec::Folders;
 /// Lets functions call this server.
 pub trait Access: Send + Sync {
     /// The variables that point a function's AWS clients to this server, with an access key: those of
-    /// the function of that name and ARN. May block.
-    fn variables(
-        &self,
-        function: &str,
-        arn: &str,
-    ) -> Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>;
+    /// the function of that name and ARN.
+    fn variables(&self, function: &str, arn: &str) -> Vec<(String, String)>;
 
-    /// Takes the access key of the function of that name away. May block.
+    /// Takes the access key of the function of that name away.
     fn revoke(&self, function: &str);
 }
 
@@ -128,7 +124,7 @@ impl Process {
         let plan = Plan {
             function_name: function.name.clone(),
             version: Arc::clone(version),
-            access: access.map_err(FunctionsError::Internal)?,
+            access,
             log_group: group.unwrap_or_else(|| format!("/aws/lambda/{}", function.name)),
             log_stream: log_stream(site.clock.now_millis(), version),
             session_name: session.name.clone(),

@@ -5,7 +5,7 @@
 //! An attempt has the folder `runs/<job>/<attempt>/`:
 //!
 //! ```text
-//! order.json      how many instances there are, and the attempt's access key
+//! order.json      how many instances there are
 //! algo-1/ml/      /opt/ml of the first instance
 //! algo-1/tmp/     its /tmp
 //! algo-1/objects/ links to large objects, which it sees read-only

@@ -11,6 +11,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("../migrations/0001_jobs.sql"),
     include_str!("../migrations/0002_instances.sql"),
     include_str!("../migrations/0003_status.sql"),
+    include_str!("../migrations/0007_batch.sql"),
 ];
 
 /// The version that this release writes.

@@ -20,8 +20,8 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
-    error::StoreError, jobs::JobTable, migrations, models::ModelTable, outbox::Outbox,
-    settings::Settings, tags::Tags, writer::Writer,
+    batch::BatchTable, error::StoreError, jobs::JobTable, migrations, models::ModelTable,
+    outbox::Outbox, settings::Settings, tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -97,6 +97,11 @@ impl Store {
     /// Jobs, their attempts and history.
     pub fn jobs(&self) -> JobTable<'_> {
         JobTable(self)
+    }
+
+    /// What Batch keeps: environments, queues, policies, definitions, and its jobs.
+    pub fn batch(&self) -> BatchTable<'_> {
+        BatchTable(self)
     }
 
     /// SageMaker models.

@@ -197,10 +197,11 @@ static SAGEMAKER: LazyLock<Service> = model!("sagemaker");
 static STS: LazyLock<Service> = model!("sts");
 static IAM: LazyLock<Service> = model!("iam");
 static LOGS: LazyLock<Service> = model!("logs");
+static BATCH: LazyLock<Service> = model!("batch");
 
 /// The services whose models we have. S3 is none of them.
-pub fn services() -> [&'static Service; 4] {
-    [&SAGEMAKER, &STS, &IAM, &LOGS]
+pub fn services() -> [&'static Service; 5] {
+    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH]
 }
 
 /// The service that requests for `signing_name` go to. Its model is read at the first call.
@@ -210,6 +211,7 @@ pub fn service(signing_name: &str) -> Option<&'static Service> {
         "sts" => Some(&STS),
         "iam" => Some(&IAM),
         "logs" => Some(&LOGS),
+        "batch" => Some(&BATCH),
         _ => None,
     }
 }

@@ -19,7 +19,7 @@ use super::{
     metrics::{Counted, Gauges, Metrics},
 };
 use crate::{
-    caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sts,
+    batch, caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sts,
 };
 
 /// What answers requests.
@@ -125,6 +125,7 @@ impl Front {
         let output = match call.service.name() {
             "sagemaker" => sagemaker::call(&self.platform, caller, call).await,
             "logs" => logs::call(&self.platform, caller, call).await,
+            "batch" => batch::call(&self.platform, caller, call).await,
             "sts" => sts::call(caller, call),
             "iam" => iam::call(call),
             _ => Err(unsupported(call.service.name(), call.operation.name())),

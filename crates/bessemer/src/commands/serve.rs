@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use bessemer_aws::{KeyRing, Platform, Server, ServerOptions};
+use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, weigh_shares};
 use bessemer_compute::{Environments, ImageEntry, ImageRule, Images, Launcher, logs::LogFolder};
 use bessemer_config::{Config, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
@@ -25,8 +25,8 @@ use tokio::{
 use crate::{
     failure::Failure,
     runners::{
-        container::Site, processing::ProcessingRunner, training::TrainingRunner,
-        transform::TransformRunner,
+        batch::BatchRunner, container::Site, processing::ProcessingRunner,
+        training::TrainingRunner, transform::TransformRunner,
     },
     wiring::{
         data::{DataOptions, write_address},
@@ -102,6 +102,7 @@ impl Serve {
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         let jobs = platform.jobs.clone();
+        weigh_shares(&platform).await;
         let settings = config.notifications.clone();
         let options = NotifierOptions {
             store: platform.store.clone(),
@@ -179,7 +180,8 @@ async fn platform(
     let runners = Runners::new()
         .with(JobKind::Transform, transform)
         .with(JobKind::Training, TrainingRunner::new(Arc::clone(&site)))
-        .with(JobKind::Processing, ProcessingRunner::new(site));
+        .with(JobKind::Processing, ProcessingRunner::new(Arc::clone(&site)))
+        .with(JobKind::Batch, BatchRunner::new(site));
     let mut options = JobsOptions::new(store.clone(), runners, rand::random());
     options.machine = machine(options.machine, &config.server);
     options.policies = Policies {

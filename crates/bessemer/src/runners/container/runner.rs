@@ -13,7 +13,6 @@ use super::{
     host_name,
     order::{Concluded, Order},
     program::{self, Door},
-    verdict,
 };
 
 /// Runs the jobs of a kind.
@@ -57,7 +56,7 @@ impl<W: Work> ContainerRunner<W> {
         match self.attempt(&attempt, &control, is_left).await {
             Ok(outcome) => outcome,
             Err(Failed { class, message }) => {
-                HostLogs::of(&self.site.logs, &attempt.job, 1).say(&message);
+                W::logs(&self.site.logs, &attempt, 1).say(&message);
                 Outcome::failed(class, message)
             }
         }
@@ -74,7 +73,7 @@ impl<W: Work> ContainerRunner<W> {
             return Ok(concluded.into_outcome());
         }
         let work = Arc::new(W::read(attempt)?);
-        let logs = HostLogs::of(&self.site.logs, &attempt.job, work.demand().instances);
+        let logs = W::logs(&self.site.logs, attempt, work.demand().instances);
         let (order, group) = match Order::read(&folder).filter(|_| is_left) {
             Some(order) => {
                 let group = Group::attach(&self.site.launcher, &order.hosts(&folder))?;
@@ -215,7 +214,7 @@ fn conclude<W: Work>(
     seen: &mut Seen,
     is_stopped: bool,
 ) -> Result<Concluded, Failed> {
-    let failed = verdict::of(work, ended, hosts, logs);
+    let failed = work.verdict(ended, hosts, logs);
     let end = match &failed {
         None => End::Succeeded,
         Some(_) if is_stopped => End::Stopped,
@@ -227,16 +226,20 @@ fn conclude<W: Work>(
         logs.say(message);
     }
     let failure = failed.map(|Failed { class, message }| (class.as_str().to_owned(), message));
-    Ok(Concluded { failure, result: Some(result.to_string()) })
+    let is_final = failure.is_some() && work.is_final(&result);
+    Ok(Concluded { failure, is_final, result: Some(result.to_string()) })
 }
 
 impl Concluded {
     fn into_outcome(self) -> Outcome {
-        let Self { failure, result } = self;
+        let Self { failure, is_final, result } = self;
         match failure {
             None => Outcome::Succeeded { result },
             Some((class, message)) => {
                 let class = class.parse().unwrap_or(FailureClass::Infrastructure);
+                if is_final {
+                    return Outcome::FailedForGood { class, message, result };
+                }
                 Outcome::Failed { class, message, result }
             }
         }

@@ -77,7 +77,7 @@ def test_a_sensor_tells_why_a_job_failed(airflow):
     ran = airflow.run("dags", "test", "failing", expect=1)
     states = airflow.states()
     assert (states["failing.fails"], states["failing.ended"]) == ("success", "failed")
-    reason = "s3://lake/wrong/rows.csv: record 2"
+    reason = "s3://lake/wrong/rows.csv: row 1 (from 0)"
     assert f"job failed for the following reason: ClientError: 1 of 1 files failed; {reason}" in ran.stdout + ran.stderr
 
 

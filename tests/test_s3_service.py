@@ -23,12 +23,12 @@ MB = 1 << 20
 SECRET = "secret"
 
 
-def client(address, key="AKIAWRITER", secret=SECRET, **config):
+def client(address, key="AKIAWRITER", secret=SECRET, region="eu-west-1", **config):
     config = Config(retries={"total_max_attempts": 1}, **config)
     return boto3.client(
         "s3",
         endpoint_url=address,
-        region_name="eu-west-1",
+        region_name=region,
         aws_access_key_id=key,
         aws_secret_access_key=secret,
         config=config,
@@ -107,6 +107,8 @@ def test_buckets_are_made_found_listed_and_deleted(s3, service):
     )
     assert (service[1] / "one-bucket").is_dir()
     refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="one-bucket")
+    first = client(service[0], region="us-east-1")
+    assert first.create_bucket(Bucket="one-bucket")["Location"] == "/one-bucket"
     assert s3.head_bucket(Bucket="one-bucket")["BucketRegion"] == "eu-west-1"
     assert s3.get_bucket_location(Bucket="one-bucket")["LocationConstraint"] == "eu-west-1"
     listed = {found["Name"]: found["CreationDate"] for found in s3.list_buckets()["Buckets"]}

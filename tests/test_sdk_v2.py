@@ -62,7 +62,7 @@ def test_a_transformer_tells_of_failures_and_stops(server, archive, tmp_path):
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/transform_ends.py", archive[0], wrong, long)
     told = clients.told(ran)
     assert told["failure"]["status"] == "Failed"
-    assert "wrong.csv: record 2" in told["failure"]["message"]
+    assert "wrong.csv: row 1 (from 0): " in told["failure"]["message"]
     assert told["stopped"] == "Stopped"
 
 

@@ -24,7 +24,7 @@ def test_resources_make_find_and_follow_models_and_transforms(server, booster, t
     told = clients.told(clients.run(server, clients.SDK_V3, "sdk_v3/resources.py", archive, data, wrong))
     assert told["status"] == "Completed" and told["max_payload"] == 6
     assert told["listed"] == {"scoring": "Completed", "failing": "Failed"}
-    assert "wrong.csv: record 2" in told["failure"]
+    assert "wrong.csv: row 1 (from 0): " in told["failure"]
     assert told["image"] == "xgboost" and told["models"] == []
     text = clients.read(server, f"{told['output']}/rows.csv.out")
     joined = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.float32)

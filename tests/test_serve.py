@@ -357,7 +357,7 @@ def test_a_bad_record_fails_its_file_and_the_job_and_no_other_file(server, model
     put(server, "bad/wrong.csv", csv_of(rows(2)) + "1,two,3,4\n" + csv_of(rows(2)))
     described = transform(server, "bad", model, "bad/", ends="Failed")
     reason = described["FailureReason"]
-    assert "1 of 2 files failed" in reason and "s3://data/bad/wrong.csv: record 3" in reason
+    assert "1 of 2 files failed" in reason and "s3://data/bad/wrong.csv: row 2 (from 0): " in reason
     assert keys(server, "out/bad") == ["out/bad/good.csv.out"]
     events = server.client("logs").filter_log_events(
         logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix="bad/", filterPattern="ClientError"
@@ -383,7 +383,7 @@ def test_rejects_are_isolated_where_the_job_says_so(server, model, booster):
     [
         ("no-input", {"source": "nothing-here/"}, "No S3 objects found"),
         ("no-script", {"program": "inference.py"}, "`inference.py`"),
-        ("no-model", {"gone": True}, "There is no object"),
+        ("no-model", {"gone": True}, "there is no object"),
         ("no-type", {"content_type": "image/png"}, "`image/png`"),
     ],
 )

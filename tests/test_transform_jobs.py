@@ -4,14 +4,15 @@ run in the images' environments, in sandboxes."""
 import gzip
 import json
 import os
+import shutil
 import socket
 import struct
 
 import numpy as np
 import pytest
 
-from kit import platform
-from kit.transforms import XGBOOST, Transforms
+from kit import cli, platform
+from kit.transforms import XGBOOST, Transforms, packed
 
 # As the SDK's documentation has it: a `model_fn`, and the container does the rest.
 SKLEARN_SCRIPT = """
@@ -472,6 +473,43 @@ def test_a_command_that_serves_nothing_is_told_with_its_words(jobs):
     described = jobs.run("dead", model, inputs={"a": "1\n"}, ends="Failed")
     assert described["FailureReason"].startswith("AlgorithmError: ")
     assert "no such weights" in described["FailureReason"]
+
+
+def test_what_is_wrong_with_a_model_is_told_of_its_object(jobs):
+    for name, files, words in [
+        ("archive-empty", {"readme.md": "x"}, "readme.md"),
+        ("archive-wrong", {"xgboost-model": "{"}, "xgboost-model"),
+    ]:
+        model = jobs.model(name, files, image=XGBOOST)
+        described = jobs.run(name, model, inputs={"a": "1\n"}, ends="Failed")
+        reason = described["FailureReason"]
+        assert f"s3://data/models/{name}/model.tar.gz" in reason and words in reason
+        assert str(jobs.server.folder) not in reason + jobs.log(name)
+    jobs.put(**{"models/archive-cut/model.tar.gz": packed({"xgboost-model": os.urandom(1 << 16)})[:1000]})
+    jobs.sagemaker.create_model(
+        ModelName="archive-cut", ExecutionRoleArn=platform.ROLE,
+        PrimaryContainer={"Image": XGBOOST, "ModelDataUrl": "s3://data/models/archive-cut/model.tar.gz"},
+    )
+    reason = jobs.run("archive-cut", "archive-cut", inputs={"a": "1\n"}, ends="Failed")["FailureReason"]
+    assert "`s3://data/models/archive-cut/model.tar.gz`: it is damaged or cut off" in reason
+    assert str(jobs.server.folder) not in reason
+
+
+def test_another_release_in_the_servers_place_changes_no_running_server(tmp_path, monkeypatch):
+    binary = tmp_path / "bessemer"
+    shutil.copy(cli.BINARY, binary)
+    monkeypatch.setattr(cli, "BINARY", binary)
+    with platform.running(tmp_path / "data") as server:
+        server.client("s3").create_bucket(
+            Bucket="data", CreateBucketConfiguration={"LocationConstraint": platform.REGION}
+        )
+        (tmp_path / "next").write_text("no program at all")
+        (tmp_path / "next").rename(binary)
+        replaced = Transforms(server)
+        model = replaced.model("echo", {"m": "x"}, code={"a.py": ECHO_SCRIPT})
+        for name in ("once", "twice"):
+            replaced.run(name, model, inputs={"a": "1\n"})
+            assert replaced.outputs(name) == {"a.out": "<2|1/>\n"}
 
 
 # Stops and kills

@@ -7,7 +7,6 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use bessemer_aws_wire::sigv4::AccessKey;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +16,8 @@ use serde::{Deserialize, Serialize};
 pub struct KeyRing {
     path: PathBuf,
     seen: Mutex<Seen>,
+    /// Keys of another S3, which are in no file of ours.
+    others: Vec<AccessKeyEntry>,
 }
 
 /// What the file held when it was last read.
@@ -78,7 +79,13 @@ pub enum KeyRingError {
 impl KeyRing {
     /// The keys of the data directory `directory`, which need not have any yet.
     pub fn of(directory: &Path) -> Self {
-        Self { path: directory.join("keys.json"), seen: Mutex::default() }
+        Self { path: directory.join("keys.json"), seen: Mutex::default(), others: Vec::new() }
+    }
+
+    /// Takes these keys too, and keeps none of them.
+    #[must_use]
+    pub fn with(self, others: Vec<AccessKeyEntry>) -> Self {
+        Self { others, ..self }
     }
 
     /// All keys, oldest first.
@@ -88,7 +95,7 @@ impl KeyRing {
 
     /// The key of that id.
     pub fn find(&self, id: &str) -> Result<Option<AccessKeyEntry>, KeyRingError> {
-        self.with_keys(|keys| keys.iter().find(|key| key.id == id).cloned())
+        self.with_keys(|keys| keys.iter().chain(&self.others).find(|key| key.id == id).cloned())
     }
 
     /// Makes a key.
@@ -191,12 +198,6 @@ impl KeyRing {
 
     fn failed(&self, verb: &'static str, source: io::Error) -> KeyRingError {
         KeyRingError::Io { verb, path: self.path.clone(), source }
-    }
-}
-
-impl bessemer_aws_wire::sigv4::Keys for KeyRing {
-    fn key(&self, id: &str) -> Option<AccessKey> {
-        self.known(id).map(|key| AccessKey::lasting(key.secret))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -20,8 +20,8 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
-    /// What S3 holds.
-    pub buckets: Arc<BucketDir>,
+    /// Where objects are.
+    pub storage: Storage,
     /// What jobs wrote.
     pub logs: LogFolder,
     /// Who may call.

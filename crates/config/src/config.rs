@@ -99,12 +99,12 @@ mod tests {
                 Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => setting,
                 _ => line,
             })
-            .filter(|line| !line.starts_with("endpoint"))
             .collect();
         let config = parse(&taken.join("\n")).expect("it can be used");
         assert_eq!(config.notifications.targets.len(), 4);
         assert_eq!((config.quotas.len(), config.retries.len(), config.images.len()), (3, 2, 1));
         assert!(!config.queue.weights.is_empty() && config.server.cores.is_some());
+        assert!(config.storage.external.is_some_and(|external| external.job_key.is_some()));
     }
 
     #[test]
@@ -146,9 +146,14 @@ mod tests {
                 "2: `queue.max_wait`: is `30` and has to be a time such as `\"90s\"`",
             ),
             (
-                "[storage]\nendpoint = \"http://minio:9000\"",
-                "2: `storage.endpoint`: is not supported by this release: jobs use the server's \
-                 own buckets; remove it",
+                "[storage]\nendpoint = \"minio:9000\"\naccess_key_id_env = \"ID\"\n\
+                 secret_access_key_env = \"SECRET\"",
+                "2: `storage.endpoint`: is not the http:// or https:// URL of a server",
+            ),
+            (
+                "[storage]\n\nendpoint = \"http://minio:9000\"\naccess_key_id_env = \"ID\"",
+                "1: `storage.secret_access_key_env`: is missing: name the variable that holds the \
+                 access key's secret, or a file by `secret_access_key_file`",
             ),
             ("[server\n", "1: is not TOML: "),
         ] {

@@ -32,4 +32,4 @@ pub use retries::RetryRule;
 pub use secret::{Secret, SecretError, SecretText};
 pub use select::{Facts, Selector, TagPattern};
 pub use server::ServerSettings;
-pub use storage::StorageSettings;
+pub use storage::{ExternalStorage, KeyPair, StorageSettings};

@@ -1,5 +1,8 @@
 //! Operations on buckets.
 
+use std::sync::Arc;
+
+use bessemer_objects::buckets::{BucketDir, BucketError};
 use s3s::{
     S3Request, S3Response, S3Result,
     dto::{
@@ -28,7 +31,13 @@ impl Front {
             return Err(s3_error!(NotImplemented, "Object lock is not supported."));
         }
         let location = Some(format!("/{bucket}"));
-        self.block(move |buckets| buckets.create_bucket(&bucket)).await?;
+        // As AWS has it: in its first region, whoever owns a bucket may make it again.
+        let is_lenient = region_of(request.region.as_ref()) == FIRST_REGION;
+        let make = move |buckets: &Arc<BucketDir>| match buckets.create_bucket(&bucket) {
+            Err(BucketError::BucketExists(_)) if is_lenient => Ok(()),
+            made => made,
+        };
+        self.block(make).await?;
         Ok(S3Response::new(CreateBucketOutput { location }))
     }
 

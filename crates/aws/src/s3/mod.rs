@@ -1,4 +1,4 @@
-//! S3 over a [`BucketDir`].
+//! S3 over a [`BucketDir`](bessemer_objects::buckets::BucketDir).
 //!
 //! The crate s3s speaks the protocol and verifies signatures: version 4 in headers and presigned
 //! URLs, chunked payloads with and without trailers, and version 2 in presigned URLs. What is here
@@ -28,13 +28,17 @@ mod tagging;
 
 use std::sync::Arc;
 
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 
 pub(crate) use service::S3Service;
 
 use crate::key_ring::KeyRing;
 
-/// The service over `buckets`, for callers with `keys`: what an HTTP server mounts.
-pub(crate) fn service(buckets: Arc<BucketDir>, keys: Arc<KeyRing>) -> S3Service {
-    S3Service::new(buckets, keys)
+/// The service over the server's own buckets, for callers with `keys`: what an HTTP server mounts. If
+/// the objects are elsewhere, it answers every call with where they are.
+pub(crate) fn service(storage: &Storage, keys: Arc<KeyRing>) -> S3Service {
+    match storage {
+        Storage::Folder(buckets) => S3Service::new(Arc::clone(buckets), keys),
+        Storage::External(external) => S3Service::elsewhere(external.endpoint()),
+    }
 }

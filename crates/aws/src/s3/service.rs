@@ -20,8 +20,13 @@ use crate::key_ring::KeyRing;
 
 /// S3 as a service of HTTP. Clones are cheap.
 #[derive(Debug, Clone)]
-pub(crate) struct S3Service {
-    inner: s3s::service::S3Service,
+pub(crate) struct S3Service(Inner);
+
+#[derive(Debug, Clone)]
+enum Inner {
+    Buckets(s3s::service::S3Service),
+    /// The address of the S3 that has the objects.
+    Elsewhere(Arc<str>),
 }
 
 impl S3Service {
@@ -29,16 +34,30 @@ impl S3Service {
         let mut builder = S3ServiceBuilder::new(Front::new(buckets));
         builder.set_auth(Access::new(Arc::clone(&keys)));
         builder.set_access(Access::new(keys));
-        Self { inner: builder.build() }
+        Self(Inner::Buckets(builder.build()))
+    }
+
+    pub(super) fn elsewhere(endpoint: &str) -> Self {
+        Self(Inner::Elsewhere(endpoint.into()))
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
+        let inner = match self.0 {
+            Inner::Buckets(inner) => inner,
+            Inner::Elsewhere(endpoint) => {
+                return as_response(s3_error!(
+                    InvalidRequest,
+                    "This server keeps no objects: they are at {endpoint}. Set \
+                     AWS_ENDPOINT_URL_S3 to it, as `bessemer env` does."
+                ));
+            }
+        };
         let (mut parts, body) = request.into_parts();
         if let Err(refusal) = admit(&parts) {
             return as_response(refusal);
         }
         presigned::complete(&mut parts);
-        match self.inner.call(Request::from_parts(parts, body)).await {
+        match inner.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
             Err(error) => {
                 let source: Box<dyn Error + Send + Sync> = error.into();

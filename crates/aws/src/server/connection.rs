@@ -14,6 +14,9 @@ use super::{ServerOptions, front::Front};
 
 /// Bytes of a request's head at most, as servers of AWS take them.
 const HEAD_LIMIT: usize = 64 * 1024;
+/// Bytes that are read from a connection at once, at most. It begins with few, and takes more of those
+/// that send much.
+const READ_LIMIT: usize = 512 * 1024;
 /// How long to wait when the system has no file left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -89,7 +92,8 @@ async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .max_buf_size(HEAD_LIMIT)
+        .max_header_size(HEAD_LIMIT)
+        .max_buf_size(READ_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let result = tokio::select! {

@@ -1,6 +1,9 @@
 //! [`Front`]: from a request to the service that it is for, and back.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
 
 use bessemer_aws_wire::{
     Protocol, Request as Wire, Service, ServiceError, error_response, service,
@@ -32,7 +35,7 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(platform: Platform, options: ServerOptions) -> Self {
-        let s3 = crate::s3::service(platform.buckets.clone(), platform.keys.clone());
+        let s3 = crate::s3::service(&platform.storage, platform.keys.clone());
         Self { platform, s3, options, metrics: Metrics::default() }
     }
 
@@ -202,12 +205,15 @@ impl Front {
 
     fn verify(&self, parts: &Parts, body: Body<'_>) -> Result<Caller, sigv4::AuthError> {
         let now = UNIX_EPOCH + Duration::from_millis(self.platform.clock.now_millis());
-        let verified = sigv4::verify(&Wire::of(parts), body, &*self.platform.keys, now)?;
-        let unknown = || sigv4::AuthError::UnknownKey(verified.access_key.clone());
-        // It was there a moment ago.
-        let key = self.platform.keys.find(&verified.access_key).ok().flatten();
-        let read_only = key.ok_or_else(unknown)?.read_only;
-        Ok(Caller { access_key: verified.access_key, read_only, region: verified.region })
+        let read_only = Cell::new(true);
+        let find = |id: &str| {
+            let key = self.platform.keys.known(id)?;
+            read_only.set(key.read_only);
+            Some(sigv4::AccessKey::lasting(key.secret))
+        };
+        let verified = sigv4::verify(&Wire::of(parts), body, &find, now)?;
+        let (access_key, region) = (verified.access_key, verified.region);
+        Ok(Caller { access_key, read_only: read_only.get(), region })
     }
 
     async fn metrics(&self) -> Response<ResponseBody> {

@@ -14,7 +14,7 @@ pub(super) struct Env {
 
 impl Env {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let access = self.data.access()?;
+        let access = self.data.client_access()?;
         for (name, value) in access.variables() {
             print(&format!("export {name}='{value}'\n"));
         }

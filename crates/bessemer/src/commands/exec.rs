@@ -37,7 +37,7 @@ const SDK_SETTINGS: &str = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    
 
 impl Exec {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let access = self.data.access()?;
+        let access = self.data.client_access()?;
         let internal = |error: anyhow::Error| Failure::new(ExitCode::Internal, error);
         let folder = tempfile::Builder::new().prefix("bessemer-exec-").tempdir();
         let folder = folder.map_err(|error| internal(error.into()))?;
@@ -69,6 +69,9 @@ impl Exec {
         // Profiles and session tokens of elsewhere would go before the key.
         for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
             command.env_remove(name);
+        }
+        if access.s3.is_none() {
+            command.env_remove("AWS_ENDPOINT_URL_S3");
         }
         let child = command.spawn().map_err(|error| {
             let code = match error.kind() {

@@ -13,7 +13,6 @@ use bessemer_config::{Config, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
-use bessemer_objects::buckets::BucketDir;
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
 use tokio::{
@@ -31,6 +30,7 @@ use crate::{
     wiring::{
         data::{DataOptions, write_address},
         model::cache_dir,
+        storage::{self, ExternalKeys},
     },
 };
 
@@ -89,7 +89,10 @@ impl Serve {
         let directory = self.data.directory();
         let shutdown = shutdown().map_err(|error| Failure::new(ExitCode::Internal, error))?;
         let store = Store::open(&StoreOptions::new(&directory)).await.map_err(not_opened)?;
-        let keys = Arc::new(KeyRing::of(&directory));
+        let unusable = |error| Failure::new(ExitCode::Configuration, error);
+        let external = storage::external_keys(&config.storage).map_err(unusable)?;
+        let others = external.iter().flat_map(ExternalKeys::all).collect();
+        let keys = Arc::new(KeyRing::of(&directory).with(others));
         first_key(&keys, &directory)?;
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| {
@@ -98,9 +101,9 @@ impl Serve {
         })?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
-        let platform = platform(&directory, store, keys, &config, address)
+        let platform = platform(&directory, store, (keys, external), &config, address)
             .await
-            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+            .map_err(unusable)?;
         let jobs = platform.jobs.clone();
         weigh_shares(&platform).await;
         let settings = config.notifications.clone();
@@ -155,23 +158,24 @@ fn server_options(server: &ServerSettings) -> ServerOptions {
 async fn platform(
     directory: &Path,
     store: Store,
-    keys: Arc<KeyRing>,
+    (keys, external): (Arc<KeyRing>, Option<ExternalKeys>),
     config: &Config,
     address: SocketAddr,
 ) -> anyhow::Result<Platform> {
-    let buckets = Arc::new(BucketDir::open(&directory.join("buckets"))?);
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
     std::fs::create_dir_all(&runs).context("failed to make the folder of runs")?;
+    let storage = storage::open(directory, &runs, &config.storage, external.as_ref())?;
     let site = Arc::new(Site {
         runs,
-        buckets: Arc::clone(&buckets),
+        storage: storage.clone(),
         logs: logs.clone(),
         keys: Arc::clone(&keys),
         launcher: Launcher::default(),
         environments: Environments::new(cache_dir().join("environments"), None),
         images: images(&config.images),
         endpoint: format!("http://{}", from_here(address)),
+        job_key: external.and_then(|keys| keys.job_key),
     });
     let leased = store.jobs().leased().await?.into_iter().map(|job| job.id);
     let waiting = store.jobs().waiting().await?.into_iter().map(|job| job.id);
@@ -190,7 +194,7 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    Ok(Platform { store, jobs, buckets, logs, keys, clock: Arc::new(SystemClock) })
+    Ok(Platform { store, jobs, storage, logs, keys, clock: Arc::new(SystemClock) })
 }
 
 /// The address as it is reached from this machine.

@@ -10,6 +10,7 @@ use bessemer_config::{Config, ConfigError, Located};
 use bessemer_domain::ExitCode;
 use clap::Args;
 
+use super::storage::{ExternalKeys, external_keys};
 use crate::failure::Failure;
 
 /// Where a server keeps what it has.
@@ -60,6 +61,24 @@ impl DataOptions {
         std::path::absolute(&chosen).unwrap_or(chosen)
     }
 
+    /// How AWS clients reach the server and where its objects are: if that is an S3 elsewhere, with the
+    /// key that both take.
+    pub(crate) fn client_access(&self) -> Result<Access, Failure> {
+        let access = self.access()?;
+        let settings = self.settings()?.0.storage;
+        let keys = external_keys(&settings).map_err(|error| {
+            Failure::new(ExitCode::Configuration, error)
+                .with_hint("clients use the same access key for both; give it here too")
+        })?;
+        match (settings.external, keys) {
+            (Some(external), Some(ExternalKeys { key, .. })) => {
+                let s3 = Some((external.endpoint, external.region));
+                Ok(Access { key, s3, ..access })
+            }
+            _ => Ok(access),
+        }
+    }
+
     /// How to reach the server and with which key: the oldest that may write.
     pub(crate) fn access(&self) -> Result<Access, Failure> {
         let directory = self.directory();
@@ -78,7 +97,7 @@ impl DataOptions {
                 Failure::new(ExitCode::NotFound, missing)
                     .with_hint("make one with `bessemer keys create`")
             })?;
-        Ok(Access { endpoint: format!("http://{address}"), key })
+        Ok(Access { endpoint: format!("http://{address}"), key, s3: None })
     }
 }
 
@@ -102,6 +121,8 @@ pub(crate) struct Access {
     /// `http://address:port`.
     pub(crate) endpoint: String,
     pub(crate) key: AccessKeyEntry,
+    /// The endpoint and the region of the S3 elsewhere that has the objects.
+    pub(crate) s3: Option<(String, String)>,
 }
 
 /// The region that commands speak of. A server has what it has in every region.
@@ -110,15 +131,18 @@ pub(crate) const REGION: &str = "us-east-1";
 impl Access {
     /// The variables that point AWS clients to the server.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or_else(|_| REGION.to_owned());
-        vec![
+        let usual = self.s3.as_ref().map_or(REGION, |(_, region)| region).to_owned();
+        let region = std::env::var("AWS_DEFAULT_REGION").unwrap_or(usual);
+        let s3 = self.s3.iter().map(|(s3, _)| ("AWS_ENDPOINT_URL_S3", s3.clone()));
+        let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.clone()),
             ("AWS_ACCESS_KEY_ID", self.key.id.clone()),
             ("AWS_SECRET_ACCESS_KEY", self.key.secret.clone()),
             ("AWS_DEFAULT_REGION", region.clone()),
             ("AWS_REGION", region),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ]
+        ];
+        variables.into_iter().chain(s3).collect()
     }
 }
 

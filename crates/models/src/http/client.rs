@@ -1,6 +1,12 @@
 //! Requests over HTTP with a hard limit on their time and on the answer's size.
 
-use std::{error::Error, future::Future, net::IpAddr, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    io::{Read, Write},
+    net::IpAddr,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -10,6 +16,8 @@ use reqwest::{
 };
 use tokio::runtime::{Builder, Runtime};
 use url::{Host, Url};
+
+use super::chunks;
 
 /// Bytes of an error's body that are read; the rest helps nobody.
 const ERROR_BODY: usize = 64 << 10;
@@ -57,6 +65,12 @@ pub(super) enum SendError {
     /// The time was up.
     #[error("no whole answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// The bytes to be sent can't be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The answer can't be kept.
+    #[error("write the answer: {0}")]
+    Unwritten(String),
     /// The answer is larger than the limit.
     #[error("the answer is larger than {limit} bytes")]
     TooLong { limit: usize },
@@ -107,6 +121,37 @@ impl Client {
         self.run(request, timeout)
     }
 
+    /// `POST url` with the bytes of `input` in chunks, as they are read. A successful answer goes to
+    /// `output` as it comes, whatever its size. Blocks until it is whole or `timeout` is over.
+    pub(super) fn stream(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        (input, output): (Box<dyn Read + Send>, &mut dyn Write),
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        let (body, unread) = chunks::body(self.runtime(), input);
+        let request = self.http.post(url.clone()).headers(headers).body(body);
+        let exchange = async {
+            let mut response = request.send().await.map_err(|error| send_error(&error))?;
+            if !response.status().is_success() {
+                return read(response, ERROR_BODY).await;
+            }
+            let (status, headers) = (response.status(), response.headers().clone());
+            while let Some(chunk) = response.chunk().await.map_err(|error| send_error(&error))? {
+                let written = output.write_all(&chunk);
+                written.map_err(|error| SendError::Unwritten(error.to_string()))?;
+            }
+            Ok(Reply { status, headers, body: Bytes::new() })
+        };
+        let done = self.timed(exchange, timeout);
+        // What the server makes of half a request is of no use.
+        match unread.get() {
+            Some(cause) => Err(SendError::Unreadable(cause.clone())),
+            None => done,
+        }
+    }
+
     /// `GET url`. Blocks until the answer is whole or `timeout` is over.
     pub(super) fn get(&self, url: &Url, timeout: Duration) -> Result<Reply, SendError> {
         self.run(self.http.get(url.clone()), timeout)
@@ -117,15 +162,22 @@ impl Client {
             let response = request.send().await.map_err(|error| send_error(&error))?;
             read(response, self.answer_limit).await
         };
-        let timed = async {
-            let limited = tokio::time::timeout(timeout, exchange).await;
-            limited.unwrap_or(Err(SendError::Timeout(timeout)))
-        };
-        self.block_on(timed)
+        self.timed(exchange, timeout)
     }
 
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("the runtime is there until drop").block_on(future)
+    fn timed(
+        &self,
+        exchange: impl Future<Output = Result<Reply, SendError>>,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        self.runtime().block_on(async {
+            let limited = tokio::time::timeout(timeout, exchange).await;
+            limited.unwrap_or(Err(SendError::Timeout(timeout)))
+        })
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime is there until drop")
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) fn of_send_error(error: &SendError, at: &str) -> CallError {
         SendError::Timeout(_) => (CallErrorKind::Transient, RejectClass::Timeout),
         SendError::Malformed(_) => (CallErrorKind::Suspect, RejectClass::Model),
         SendError::TooLong { .. } => (CallErrorKind::TooLarge, RejectClass::Output),
+        SendError::Unreadable(_) => (CallErrorKind::Records, RejectClass::Parse),
+        SendError::Unwritten(_) => (CallErrorKind::Records, RejectClass::Output),
     };
     CallError { kind, class, message: format!("{error} (`{at}`)") }
 }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod body;
+mod chunks;
 mod client;
 mod failure;
 mod model;

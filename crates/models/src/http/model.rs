@@ -1,6 +1,7 @@
 //! The model behind a server: opened once, called from many threads.
 
 use std::{
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +13,7 @@ use arrow::datatypes::Field;
 use bessemer_domain::{ByteSize, RejectClass};
 use bessemer_transform::{
     model::{Answer, CallError, CallErrorKind, Copies, Limits, Model, Wants},
+    payload::OpenPayload,
     records::Records,
 };
 use bytes::Bytes;
@@ -57,6 +59,9 @@ enum Server {
     Endpoint { invocations: Url },
     Copies(Pool),
 }
+
+/// Makes a request.
+type Post<'r> = dyn FnMut(&Url) -> Result<Reply, SendError> + 'r;
 
 impl HttpModel {
     /// Reaches or starts the server, and returns once it is ready for calls. Of a command, the first
@@ -142,11 +147,29 @@ impl HttpModel {
 
     /// What the server answers to `body`. `answered`: whether it has answered before.
     pub(super) fn send(&self, body: &Bytes, answered: bool) -> Result<Reply, CallError> {
+        let mut post =
+            |url: &Url| self.client.post(url, self.headers.clone(), body.clone(), self.timeout);
+        self.exchange(&mut post, answered)
+    }
+
+    /// Sends `payload` as it is read, and writes what the server answers as it comes.
+    pub(super) fn stream(
+        &self,
+        payload: &OpenPayload<'_>,
+        answer: &mut dyn Write,
+    ) -> Result<(), CallError> {
+        let mut post = |url: &Url| {
+            let input = payload().map_err(|error| SendError::Unreadable(error.to_string()))?;
+            self.client.stream(url, self.headers.clone(), (input, &mut *answer), self.timeout)
+        };
+        self.exchange(&mut post, true).map(drop)
+    }
+
+    fn exchange(&self, post: &mut Post<'_>, answered: bool) -> Result<Reply, CallError> {
         let reply = match &self.server {
-            Server::Endpoint { invocations } => self
-                .post(invocations, body)
+            Server::Endpoint { invocations } => post(invocations)
                 .map_err(|error| failure::of_send_error(&error, &shown(invocations)))?,
-            Server::Copies(pool) => self.post_to_copy(pool, body)?,
+            Server::Copies(pool) => Self::post_to_copy(pool, post)?,
         };
         if reply.status.is_success() {
             return Ok(reply);
@@ -154,17 +177,13 @@ impl HttpModel {
         Err(failure::of_status(&reply, answered))
     }
 
-    fn post(&self, url: &Url, body: &Bytes) -> Result<Reply, SendError> {
-        self.client.post(url, self.headers.clone(), body.clone(), self.timeout)
-    }
-
-    /// Sends `body` to the least busy copy. If that one is gone before anything was sent, the
+    /// Sends a request to the least busy copy. If that one is gone before anything was sent, the
     /// records are not to blame, so another copy gets them.
-    fn post_to_copy(&self, pool: &Pool, body: &Bytes) -> Result<Reply, CallError> {
+    fn post_to_copy(pool: &Pool, post: &mut Post<'_>) -> Result<Reply, CallError> {
         let mut handovers = 0;
         loop {
             let lease = pool.lease().map_err(|error| no_copy(&error))?;
-            let error = match self.post(lease.url(), body) {
+            let error = match post(lease.url()) {
                 Ok(reply) => {
                     lease.answered();
                     return Ok(reply);

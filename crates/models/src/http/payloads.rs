@@ -1,8 +1,10 @@
 //! A server that is sent whole payloads.
 
+use std::io::Write;
+
 use bessemer_transform::{
     model::CallError,
-    payload::{PayloadLimits, PayloadModel},
+    payload::{OpenPayload, PayloadLimits, PayloadModel},
 };
 use bytes::Bytes;
 
@@ -32,5 +34,9 @@ impl PayloadModel for HttpPayloads {
     fn invoke(&self, payload: &Bytes) -> Result<Bytes, CallError> {
         // Its settings are the user's own, so what it says of them is said of the payload.
         self.0.send(payload, true).map(|reply| reply.body)
+    }
+
+    fn stream(&self, payload: &OpenPayload<'_>, answer: &mut dyn Write) -> Result<(), CallError> {
+        self.0.stream(payload, answer)
     }
 }

@@ -4,7 +4,11 @@
 use std::ops::Range;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
+    list::{PaginatedListOptions, PaginatedListStore},
+    path::Path,
+};
 
 use super::remote::{Bucket, Remote, RemoteFile};
 use crate::{durable, error::ObjectsError, inputs::folder_key};
@@ -90,6 +94,35 @@ impl Remote {
         let keys: Vec<String> = empty.iter().map(|file| file.key.clone()).collect();
         files.extend(self.head_many(bucket, &keys)?.into_iter().flatten());
         Ok(files)
+    }
+
+    /// The keys that begin with `prefix`, whatever that is, but for those that stand for folders; in
+    /// the order of their bytes.
+    pub(crate) fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, ObjectsError> {
+        let store = self.bucket(bucket)?;
+        let (mut keys, mut empty) = (Vec::new(), Vec::new());
+        let mut page_token = None;
+        loop {
+            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+            let listed = self.block_on(store.control.list_paginated(Some(prefix), options));
+            let page = listed.map_err(|error| self.list_failure(bucket, prefix, &error))?;
+            for meta in page.result.objects {
+                let file = RemoteFile::new(meta);
+                if file.key.starts_with(prefix) {
+                    if file.size == 0 { empty.push(file.key) } else { keys.push(file.key) }
+                }
+            }
+            page_token = page.page_token;
+            if page_token.is_none() {
+                break;
+            }
+        }
+        // As in `list`: those that mark folders have lost their slash, and are not there without it.
+        let found = self.head_many(bucket, &empty)?.into_iter().flatten();
+        keys.extend(found.map(|file| file.key));
+        keys.sort();
+        keys.dedup();
+        Ok(keys)
     }
 
     /// The names directly in a folder, sorted.

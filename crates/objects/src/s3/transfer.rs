@@ -80,11 +80,21 @@ impl Remote {
 
     /// Makes the object `key` of the content of `local`. It appears whole or not at all.
     pub(crate) fn upload(&self, local: &Path, bucket: &str, key: &str) -> Result<(), ObjectsError> {
+        let file = File::open(local).map_err(|source| ObjectsError::io("read", local, source))?;
+        self.upload_file((&file, local), bucket, key)
+    }
+
+    /// Likewise, of a file that is open; `local` is what errors call it.
+    pub(crate) fn upload_file(
+        &self,
+        (file, local): (&File, &Path),
+        bucket: &str,
+        key: &str,
+    ) -> Result<(), ObjectsError> {
         let store = self.bucket(bucket)?;
         let path = path_of(bucket, key)?;
-        let unreadable = |source| ObjectsError::io("read", local, source);
-        let file = File::open(local).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+        let about = file.metadata().map_err(|source| ObjectsError::io("read", local, source))?;
+        let size = about.len();
         let failed = |failure| match failure {
             PartFailure::Store(error) => self.failure("upload to", bucket, key, &error),
             PartFailure::Disk(error) => ObjectsError::io("read", local, error),
@@ -95,10 +105,10 @@ impl Remote {
         };
         self.block_on(async {
             if size <= PART {
-                return self.upload_at_once(&store, &path, &file, size).await;
+                return self.upload_at_once(&store, &path, file, size).await;
             }
             let mut upload = store.data.put_multipart(&path).await.map_err(PartFailure::Store)?;
-            let done = self.upload_parts(&mut *upload, &file, size).await;
+            let done = self.upload_parts(&mut *upload, file, size).await;
             if done.is_err() {
                 // The failure that matters is the upload's; parts that stay behind are invisible
                 // and go by the bucket's lifecycle rule.

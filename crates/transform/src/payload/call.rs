@@ -6,10 +6,12 @@ use std::{
 };
 
 use bessemer_domain::Backoff;
-use bytes::Bytes;
 
 use super::PayloadModel;
-use crate::model::{CallError, CallErrorKind};
+use crate::{
+    TransformError,
+    model::{CallError, CallErrorKind},
+};
 
 /// How long a model that can't be reached is tried.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
@@ -33,6 +35,8 @@ pub(super) enum Failed {
     Payload(CallError),
     /// There is no model to ask.
     Unreachable(String),
+    /// Its answer can't be kept.
+    Unwritten(TransformError),
     /// The run is being stopped.
     Stopped,
 }
@@ -42,7 +46,11 @@ impl Caller<'_> {
         self.stop.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
     }
 
-    pub(super) fn call(&self, payload: &Bytes) -> Result<Bytes, Failed> {
+    /// Calls the model by `invoke`, again where that may help.
+    pub(super) fn call<T>(
+        &self,
+        mut invoke: impl FnMut() -> Result<T, CallError>,
+    ) -> Result<T, Failed> {
         let backoff = Backoff::default();
         let started = Instant::now();
         let mut attempts = 0;
@@ -50,7 +58,7 @@ impl Caller<'_> {
             if self.is_over() {
                 return Err(Failed::Stopped);
             }
-            let error = match self.model.invoke(payload) {
+            let error = match invoke() {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -8,6 +8,9 @@ mod call;
 mod pack;
 mod run;
 mod split;
+mod stream;
+
+use std::io::{self, Read, Write};
 
 use bessemer_domain::RejectClass;
 use bytes::Bytes;
@@ -27,7 +30,18 @@ pub trait PayloadModel: Send + Sync {
 
     /// What the model answers to `payload`; blocks until it is there.
     fn invoke(&self, payload: &Bytes) -> Result<Bytes, CallError>;
+
+    /// The same for a payload of any size, whose answer goes into `answer`. A runtime that can sends
+    /// the one and writes the other as they come; this has both in memory.
+    fn stream(&self, payload: &OpenPayload<'_>, answer: &mut dyn Write) -> Result<(), CallError> {
+        let mut whole = Vec::new();
+        payload().and_then(|mut bytes| bytes.read_to_end(&mut whole)).map_err(unreadable)?;
+        answer.write_all(&self.invoke(&whole.into())?).map_err(|error| unwritten(&error))
+    }
 }
+
+/// Opens a payload's bytes, at their beginning each time.
+pub type OpenPayload<'r> = dyn Fn() -> io::Result<Box<dyn Read + Send>> + 'r;
 
 /// What a runtime asks of the settings. `None`: nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +63,8 @@ pub struct PayloadSettings {
     pub compression: Option<Compression>,
     /// Whether a payload holds one record. Default: what the model asks for, else as many as fit.
     pub single: Option<bool>,
-    /// Bytes of a payload; 0 is no limit. Default: what the model asks for, else 6 MiB.
+    /// Bytes of a payload; 0 is no limit: unless records go alone, a whole file is a payload, which is
+    /// sent as it is read. Default: what the model asks for, else 6 MiB.
     pub max_payload: Option<u64>,
     /// Calls at once. Default: what the model asks for, else one.
     pub max_concurrent: Option<usize>,
@@ -90,6 +105,15 @@ fn unreadable(message: impl std::fmt::Display) -> CallError {
         kind: CallErrorKind::Records,
         class: RejectClass::Parse,
         message: message.to_string(),
+    }
+}
+
+/// An answer that can't be kept. Nobody tries again; the cause is told by whoever keeps it.
+fn unwritten(error: &io::Error) -> CallError {
+    CallError {
+        kind: CallErrorKind::Records,
+        class: RejectClass::Output,
+        message: format!("write the answer: {error}"),
     }
 }
 

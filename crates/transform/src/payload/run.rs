@@ -15,12 +15,18 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    DEFAULT_PAYLOAD, PayloadFailure, PayloadModel, PayloadSettings,
+    DEFAULT_PAYLOAD, PayloadFailure, PayloadModel, PayloadSettings, Split,
     call::{Caller, Failed},
     pack::Payloads,
+    stream::{Streamed, stream},
     unreadable,
 };
-use crate::{TransformError, model::CallError, reorder::Reorder, text::detect::Compression};
+use crate::{
+    TransformError,
+    model::CallError,
+    reorder::Reorder,
+    text::detect::{Compression, is_bzip2},
+};
 
 /// A file to be scored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +102,7 @@ pub fn run_payloads(
         for _ in 0..summary.max_concurrent {
             let answers = answers.clone();
             let (shared, taken) = (&shared, &taken);
-            scope.spawn(move || work(shared, taken, &answers));
+            scope.spawn(move || work(job, shared, taken, &answers));
         }
         drop(answers);
         let collected = Collector::new(job, &shared, summary.clone(), on_file).run(&answered);
@@ -163,13 +169,27 @@ impl Shared<'_> {
 }
 
 enum Task {
-    Call { file: usize, payload: Bytes, records: u64 },
-    Unreadable { file: usize, error: CallError },
-    EndOfFile { file: usize },
+    Call {
+        file: usize,
+        payload: Bytes,
+        records: u64,
+    },
+    /// The whole file in one call.
+    Stream {
+        file: usize,
+    },
+    Unreadable {
+        file: usize,
+        error: CallError,
+    },
+    EndOfFile {
+        file: usize,
+    },
 }
 
 enum Answer {
     Payload { file: usize, answer: Result<Bytes, Failed>, records: u64 },
+    Streamed { file: usize, answer: Result<Streamed, Failed> },
     Unreadable { file: usize, error: CallError },
     EndOfFile { file: usize },
 }
@@ -213,7 +233,12 @@ fn read(
     send: &mut dyn FnMut(Task) -> bool,
 ) -> Result<bool, CallError> {
     let most = if settled.max_payload == 0 { u64::MAX } else { settled.max_payload };
-    let bytes = open(&input.path, settings.compression).map_err(unreadable)?;
+    let mut bytes = open(&input.path, settings.compression).map_err(unreadable)?;
+    if settled.max_payload == 0 && (settings.split == Split::None || !settled.single) {
+        // Where records are told apart, no record is no payload.
+        let is_empty = bytes.fill_buf().map_err(unreadable)?.is_empty();
+        return Ok((is_empty && settings.split != Split::None) || send(Task::Stream { file }));
+    }
     let mut payloads = Payloads::new(bytes, settings.split, settled.single, most);
     while !shared.failed[file].load(Ordering::Relaxed)
         && let Some((payload, records)) = payloads.next()?
@@ -226,10 +251,16 @@ fn read(
 }
 
 /// A file's bytes, uncompressed. What is said to be compressed is told by its own mark.
-fn open(path: &Path, compression: Option<Compression>) -> io::Result<Box<dyn BufRead>> {
+fn open(path: &Path, compression: Option<Compression>) -> io::Result<Box<dyn BufRead + Send>> {
     let mut file = BufReader::with_capacity(1 << 17, File::open(path)?);
     let Some(said) = compression else { return Ok(Box::new(file)) };
-    let compression = match Compression::of(file.fill_buf()?) {
+    let head = file.fill_buf()?;
+    if is_bzip2(head) {
+        return Err(io::Error::other(
+            "it is packed by bzip2, which is not read; pack it by gzip or zstd instead",
+        ));
+    }
+    let compression = match Compression::of(head) {
         Compression::None => said,
         found => found,
     };
@@ -239,6 +270,7 @@ fn open(path: &Path, compression: Option<Compression>) -> io::Result<Box<dyn Buf
 
 /// Calls the model for one task after another.
 fn work(
+    job: &PayloadJob,
     shared: &Shared<'_>,
     taken: &Mutex<mpsc::Receiver<(u64, Task)>>,
     answers: &mpsc::Sender<(u64, Answer)>,
@@ -248,8 +280,16 @@ fn work(
         let Ok((number, task)) = next else { return };
         let answer = match task {
             Task::Call { file, payload, records } => {
-                let answer = shared.caller.call(&payload);
+                let answer = shared.caller.call(|| shared.caller.model.invoke(&payload));
                 Answer::Payload { file, answer, records }
+            }
+            Task::Stream { file } => {
+                let path = &job.files[file].path;
+                let open = || -> io::Result<Box<dyn io::Read + Send>> {
+                    Ok(Box::new(open(path, job.settings.compression)?))
+                };
+                let answer = stream(&shared.caller, &open, &scratch_of(job, file));
+                Answer::Streamed { file, answer }
             }
             Task::Unreadable { file, error } => Answer::Unreadable { file, error },
             Task::EndOfFile { file } => Answer::EndOfFile { file },
@@ -310,22 +350,32 @@ impl<'r> Collector<'r> {
                 self.summary.payloads += 1;
                 self.summary.records += records;
                 self.records += records;
-                self.write(file, &bytes)
+                self.write(file, &bytes, bytes.ends_with(b"\n"))
             }
-            Answer::Payload { answer: Err(Failed::Stopped), .. } => Err(TransformError::Stopped),
-            Answer::Payload { answer: Err(Failed::Unreachable(why)), .. } => {
-                Err(TransformError::Unreachable(why))
+            Answer::Streamed { file, answer: Ok(Streamed { file: output, ends_line }) } => {
+                self.summary.payloads += 1;
+                self.summary.records += 1;
+                self.records += 1;
+                self.growing = Some(output);
+                self.write(file, &[], ends_line)
             }
-            Answer::Payload { file, answer: Err(Failed::Payload(error)), .. }
-            | Answer::Unreadable { file, error } => self.fail(file, error),
+            Answer::Payload { file, answer: Err(failed), .. }
+            | Answer::Streamed { file, answer: Err(failed) } => match failed {
+                Failed::Stopped => Err(TransformError::Stopped),
+                Failed::Unreachable(why) => Err(TransformError::Unreachable(why)),
+                Failed::Unwritten(error) => Err(error),
+                Failed::Payload(error) => self.fail(file, error),
+            },
+            Answer::Unreadable { file, error } => self.fail(file, error),
             Answer::EndOfFile { file } => self.finish(file),
         }
     }
 
-    fn write(&mut self, file: usize, bytes: &[u8]) -> Result<(), TransformError> {
-        let path = self.scratch(file);
+    /// Adds the last bytes of an answer, which may lack a line end.
+    fn write(&mut self, file: usize, bytes: &[u8], ends_line: bool) -> Result<(), TransformError> {
+        let path = scratch_of(self.job, file);
         let mut output = self.take_growing(&path)?;
-        let lacks_end = self.job.settings.line_ends && !bytes.ends_with(b"\n");
+        let lacks_end = self.job.settings.line_ends && !ends_line;
         let end: &[u8] = if lacks_end { b"\n" } else { b"" };
         let written = output.write_all(bytes).and_then(|()| output.write_all(end));
         self.growing = Some(output);
@@ -347,7 +397,7 @@ impl<'r> Collector<'r> {
         }
         self.records = 0;
         if self.growing.take().is_some() {
-            let path = self.scratch(file);
+            let path = scratch_of(self.job, file);
             fs::remove_file(&path).map_err(|source| cannot("remove", &path, source))?;
         }
         let file = self.job.files[file].name.clone();
@@ -359,7 +409,7 @@ impl<'r> Collector<'r> {
         if self.shared.failed[file].load(Ordering::Relaxed) {
             return Ok(());
         }
-        let path = self.scratch(file);
+        let path = scratch_of(self.job, file);
         let whole = self.take_growing(&path)?.into_inner().map_err(io::IntoInnerError::into_error);
         let synced = whole.and_then(|whole| whole.sync_all());
         synced.map_err(|source| cannot("write", &path, source))?;
@@ -371,10 +421,11 @@ impl<'r> Collector<'r> {
         (self.on_file)(name, std::mem::take(&mut self.records));
         Ok(())
     }
+}
 
-    fn scratch(&self, file: usize) -> PathBuf {
-        self.job.output.join(SCRATCH).join(file.to_string())
-    }
+/// Where the output of a file grows.
+fn scratch_of(job: &PayloadJob, file: usize) -> PathBuf {
+    job.output.join(SCRATCH).join(file.to_string())
 }
 
 fn output_of(job: &PayloadJob, name: &str) -> PathBuf {

@@ -176,6 +176,14 @@ pub fn detect(
 ) -> Result<(Format, Compression), DetectError> {
     let read_error = |source| DetectError::Read { name: name.to_owned(), source };
     let raw = File::open(path).and_then(read_head).map_err(read_error)?;
+    if is_bzip2(&raw) {
+        let fix = "pack it by gzip or zstd instead";
+        return Err(DetectError::Unsupported {
+            name: name.to_owned(),
+            what: "packed by bzip2",
+            fix,
+        });
+    }
     let compression = compression.unwrap_or_else(|| Compression::of(&raw));
     let head = match compression {
         Compression::None => raw,
@@ -191,6 +199,16 @@ pub fn detect(
         return Err(DetectError::Unsupported { name: name.to_owned(), what: "UTF-16 text", fix });
     }
     Ok((format, compression))
+}
+
+/// Whether `head` begins with the marks of bzip2 and of its first block, or of its end.
+pub(crate) fn is_bzip2(head: &[u8]) -> bool {
+    let block = head.strip_prefix(b"BZh").and_then(|rest| rest.split_first());
+    let marks: [&[u8]; 2] =
+        [&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]];
+    block.is_some_and(|(size, rest)| {
+        size.is_ascii_digit() && marks.iter().any(|mark| rest.starts_with(mark))
+    })
 }
 
 /// The beginning of `file`, up to an error that comes after some bytes.
@@ -353,6 +371,9 @@ mod tests {
         assert!(told("x.parquet", b"PARE..").expect_err("PARE").contains("encrypted Parquet"));
         assert!(told("x.tsv", b"a\tb\n").expect_err("tabs").contains("tab-separated"));
         assert!(told("x.csv", b"\xFF\xFEa\0").expect_err("UTF-16").contains("iconv"));
+        let bzip2 = b"BZh91AY&SY\xcbS";
+        assert!(told("x.csv.bz2", bzip2).expect_err("bzip2").contains("gzip or zstd"));
+        assert!(told("x.csv", b"BZh91 is a word\n").is_ok());
         assert!(told("x.parquet.gz", &gzip(b"PAR1")).expect_err("packed").contains("unpack"));
         let error = told_as("x", b"PAR1", Some(Format::Csv)).expect_err("not CSV");
         assert!(error.contains("holds Parquet"), "{error}");

@@ -40,7 +40,8 @@ pub(crate) async fn create(
     checks::check(&Checked::deserialize(input).map_err(internal)?).map_err(Error::Validation)?;
     let model = models::find(platform, caller, &request.model_name).await?;
     let arn = caller.arn("sagemaker", &format!("transform-job/{}", request.transform_job_name));
-    let resources = jobs::resources(&request.transform_resources.instance_type, 1)?;
+    let TransformResources { instance_type, instance_count } = request.transform_resources;
+    let resources = jobs::resources(&instance_type, instance_count)?;
     let mut document = input.clone();
     document.as_object_mut().and_then(|members| members.remove("Tags"));
     let kept = TransformRequest { job: document, model: Value::Object(models::document(&model)?) };
@@ -54,9 +55,9 @@ pub(crate) async fn create(
         share: String::new(),
         cores: resources.cores,
         memory: resources.memory,
-        instance_type: request.transform_resources.instance_type,
-        instance_count: request.transform_resources.instance_count,
-        note: one_machine(request.transform_resources.instance_count),
+        instance_type,
+        instance_count,
+        note: None,
         policy: RetryPolicy::default(),
         requested_attempts: None,
         limits: Limits { grace_millis: 30_000, ..Limits::default() },
@@ -66,8 +67,4 @@ pub(crate) async fn create(
         Err(JobsError::AlreadyExists { .. }) => Err(Error::JobExists(arn)),
         Err(error) => Err(error.into()),
     }
-}
-
-fn one_machine(instances: u32) -> Option<String> {
-    (instances > 1).then(|| format!("its {instances} instances are one process on this machine"))
 }

@@ -2,7 +2,7 @@
 
 use bessemer_compute::{EnvironmentError, LaunchError};
 use bessemer_domain::FailureClass;
-use bessemer_objects::buckets::BucketError;
+use bessemer_objects::storage::StorageError;
 
 /// An attempt that ended early, in SageMaker's words: `ClientError: …` is the request's fault,
 /// `AlgorithmError: …` that of the user's program, `InternalServerError: …` ours.
@@ -24,13 +24,15 @@ impl Failed {
         Self { class: FailureClass::Infrastructure, message }
     }
 
-    /// What buckets refuse is the request's fault, but for their disk.
-    pub(crate) fn from_bucket(error: &BucketError) -> Self {
+    /// What buckets refuse is the request's fault, but for their disk and an S3 that doesn't answer.
+    pub(crate) fn from_storage(error: &StorageError) -> Self {
         let text = with_source(error);
-        match error {
-            BucketError::Io { .. } => Self::internal(text),
-            _ => Self::client(text),
-        }
+        if error.may_pass() { Self::internal(text) } else { Self::client(text) }
+    }
+
+    /// Whether it is ours, and may pass.
+    pub(super) fn may_pass(&self) -> bool {
+        self.class == FailureClass::Infrastructure
     }
 
     /// A program that can't be run is the user's, anything else ours.

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// The processes of an attempt.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     hosts: Vec<Host>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Ended {
 impl Group {
     /// Starts the processes in the order that [`bessemer_jobs::Runner`] asks for: they wait, are
     /// recorded, and are let go.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         launcher: &Launcher,
         specs: Vec<ProcessSpec>,
         control: &Control,
@@ -75,12 +75,12 @@ impl Group {
         .await
     }
 
-    /// Finds the processes again whose instances' folders these are.
-    pub(super) fn attach(launcher: &Launcher, folders: &[PathBuf]) -> Result<Self, Failed> {
+    /// Finds the processes again whose notes are in these folders.
+    pub(crate) fn attach(launcher: &Launcher, notes: &[PathBuf]) -> Result<Self, Failed> {
         let mut group = Self { hosts: Vec::new() };
         let mut failed = None;
-        for folder in folders {
-            match launcher.reattach(&folder.join(super::CONTROL)) {
+        for notes in notes {
+            match launcher.reattach(notes) {
                 Ok(Attached::Running(child)) => group.hosts.push(Host::Running(child)),
                 Ok(Attached::Ended(exit)) => group.hosts.push(Host::Ended(exit)),
                 Ok(Attached::Failed(error)) => {
@@ -126,7 +126,7 @@ impl Group {
 
     /// Waits for all. If one fails, the others are stopped, as all are when the attempt is to end.
     /// Meanwhile `look` is called again and again, when what it began is done.
-    pub(super) async fn wait(
+    pub(crate) async fn wait(
         mut self,
         control: &Control,
         mut look: impl FnMut() -> JoinHandle<()>,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use bessemer_objects::buckets::{BucketDir, BucketError, Entry, ListRequest, Object};
+use bessemer_objects::storage::{Storage, StorageError, Stored};
 use serde_json::Value;
 
 use super::{Failed, Uri};
@@ -35,6 +35,8 @@ impl Input {
     }
 }
 
+/// Inputs that are opened together.
+pub(crate) const AT_ONCE: usize = 16;
 /// The longest manifest that is read, in bytes.
 pub(crate) const LONGEST_MANIFEST: u64 = 64 << 20;
 
@@ -58,11 +60,11 @@ impl Source {
     /// The objects for instance `index` of `count`.
     pub(crate) fn objects(
         &self,
-        buckets: &BucketDir,
+        storage: &Storage,
         index: usize,
         count: usize,
     ) -> Result<Vec<Input>, Failed> {
-        let all = if self.is_manifest { self.listed(buckets)? } else { self.found(buckets)? };
+        let all = if self.is_manifest { self.listed(storage)? } else { self.found(storage)? };
         if all.is_empty() {
             return Err(Failed::client(format!(
                 "Data download failed: No S3 objects found under S3 URL `{}` given in input data \
@@ -76,20 +78,20 @@ impl Source {
     }
 
     /// The objects whose keys begin with the prefix.
-    fn found(&self, buckets: &BucketDir) -> Result<Vec<Input>, Failed> {
-        inputs_below(buckets, &self.uri)?.into_iter().map(checked).collect()
+    fn found(&self, storage: &Storage) -> Result<Vec<Input>, Failed> {
+        inputs_below(storage, &self.uri)?.into_iter().map(checked).collect()
     }
 
     /// The objects that the manifest names: `[{"prefix": "s3://…"}, "name", …]`.
-    fn listed(&self, buckets: &BucketDir) -> Result<Vec<Input>, Failed> {
+    fn listed(&self, storage: &Storage) -> Result<Vec<Input>, Failed> {
         let malformed = || {
             Failed::client(format!(
                 "the manifest `{}` is malformed: it must be [{{\"prefix\": \"s3://…\"}}, \"name\", …]",
                 self.uri
             ))
         };
-        let object = open(buckets, &self.uri)?;
-        if object.info.size > LONGEST_MANIFEST {
+        let object = open(storage, &self.uri)?;
+        if object.size > LONGEST_MANIFEST {
             return Err(Failed::client(format!("the manifest `{}` is too large", self.uri)));
         }
         let mut text = String::new();
@@ -102,8 +104,8 @@ impl Source {
 }
 
 /// The objects whose keys begin with the key of `uri`, as inputs that are not checked.
-pub(crate) fn inputs_below(buckets: &BucketDir, uri: &Uri) -> Result<Vec<Input>, Failed> {
-    let keys = keys_below(buckets, uri)?;
+pub(crate) fn inputs_below(storage: &Storage, uri: &Uri) -> Result<Vec<Input>, Failed> {
+    let keys = keys_below(storage, uri)?;
     let base = base_of(&uri.key, &keys);
     let input = |key: String| {
         let relative = key[base..].to_owned();
@@ -125,41 +127,35 @@ pub(crate) fn names_of_manifest(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Opens an object.
-pub(crate) fn open(buckets: &BucketDir, uri: &Uri) -> Result<Object, Failed> {
-    match buckets.open_object(&uri.bucket_name()?, &uri.object_key()?) {
-        Err(BucketError::NoSuchKey(_)) => {
-            Err(Failed::client(format!("Data download failed: there is no object `{uri}`")))
+pub(crate) fn open(storage: &Storage, uri: &Uri) -> Result<Stored, Failed> {
+    storage.open(&uri.bucket, &uri.key).map_err(|error| not_opened(&error))
+}
+
+/// Opens the objects of some inputs.
+pub(crate) fn open_all(storage: &Storage, inputs: &[Input]) -> Result<Vec<Stored>, Failed> {
+    let objects: Vec<_> =
+        inputs.iter().map(|Input { uri, .. }| (uri.bucket.as_str(), uri.key.as_str())).collect();
+    storage.open_all(&objects).map_err(|error| not_opened(&error))
+}
+
+fn not_opened(error: &StorageError) -> Failed {
+    match error {
+        StorageError::Missing { bucket, key } => {
+            let uri = Uri { bucket: bucket.clone(), key: key.clone() };
+            Failed::client(format!("Data download failed: there is no object `{uri}`"))
         }
-        done => done.map_err(|error| Failed::from_bucket(&error)),
+        error => Failed::from_storage(error),
     }
 }
 
 /// The keys that begin with the key of `uri`, but for those that stand for folders.
-pub(crate) fn keys_below(buckets: &BucketDir, uri: &Uri) -> Result<Vec<String>, Failed> {
-    let bucket = uri.bucket_name()?;
-    let mut keys = Vec::new();
-    let mut after = String::new();
-    loop {
-        let prefix = uri.key.clone();
-        let request = ListRequest { prefix, after, limit: 1000, ..ListRequest::default() };
-        let page = buckets.list(&bucket, &request).map_err(|error| Failed::from_bucket(&error))?;
-        after = page.entries.last().map(|entry| entry.name().to_owned()).unwrap_or_default();
-        for entry in page.entries {
-            if let Entry::Object { key, .. } = entry
-                && !key.ends_with('/')
-            {
-                keys.push(key);
-            }
-        }
-        if !page.is_truncated {
-            return Ok(keys);
-        }
-    }
+pub(crate) fn keys_below(storage: &Storage, uri: &Uri) -> Result<Vec<String>, Failed> {
+    storage.keys(&uri.bucket, &uri.key).map_err(|error| Failed::from_storage(&error))
 }
 
 /// How much of each key is not told in names: the prefix as a folder if it is one for all keys, else
 /// the folder that it is in.
-pub(super) fn base_of(prefix: &str, keys: &[String]) -> usize {
+fn base_of(prefix: &str, keys: &[String]) -> usize {
     let is_folder = |key: &String| key[prefix.len()..].starts_with('/');
     if !prefix.is_empty() && !prefix.ends_with('/') && keys.iter().all(is_folder) {
         return prefix.len() + 1;
@@ -177,37 +173,34 @@ fn checked(input: Input) -> Result<Input, Failed> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{io::Write, sync::Arc};
 
-    use bessemer_objects::buckets::{Condition, Record};
+    use bessemer_objects::buckets::{BucketDir, BucketName};
     use serde_json::json;
 
     use super::*;
 
-    fn buckets(folder: &std::path::Path, objects: &[(&str, &str)]) -> Arc<BucketDir> {
+    fn storage(folder: &std::path::Path, objects: &[(&str, &str)]) -> Storage {
         let buckets = Arc::new(BucketDir::open(folder).unwrap());
-        let uri = Uri::parse("s3://data/").unwrap();
-        buckets.create_bucket(&uri.bucket_name().unwrap()).unwrap();
+        buckets.create_bucket(&BucketName::parse("data").unwrap()).unwrap();
+        let storage = Storage::Folder(buckets);
         for (key, text) in objects {
-            let uri = Uri { key: (*key).to_owned(), ..uri.clone() };
-            let mut incoming = buckets.receive().unwrap();
-            incoming.write(text.as_bytes()).unwrap();
-            let record = Record { etag: "e".into(), ..Record::default() };
-            let (bucket, key) = (uri.bucket_name().unwrap(), uri.object_key().unwrap());
-            buckets.put(&bucket, &key, incoming, record, &Condition::None).unwrap();
+            let mut content = storage.begin().unwrap();
+            content.write_all(text.as_bytes()).unwrap();
+            content.put("data", key).unwrap();
         }
-        buckets
+        storage
     }
 
-    fn names(source: &Source, buckets: &BucketDir, index: usize, count: usize) -> Vec<String> {
-        let inputs = source.objects(buckets, index, count).unwrap();
+    fn names(source: &Source, storage: &Storage, index: usize, count: usize) -> Vec<String> {
+        let inputs = source.objects(storage, index, count).unwrap();
         inputs.into_iter().map(|input| input.relative).collect()
     }
 
     #[test]
     fn objects_are_found_by_prefix_and_dealt_out_to_instances() {
         let folder = tempfile::tempdir().unwrap();
-        let buckets = buckets(
+        let storage = storage(
             folder.path(),
             &[("in/a", ""), ("in/b/c", ""), ("in/d", ""), ("in/e/", ""), ("other", "")],
         );
@@ -216,12 +209,12 @@ mod tests {
             Source::of(&source, &Value::Null).unwrap()
         };
         let all = source("s3://data/in", "FullyReplicated");
-        assert_eq!(names(&all, &buckets, 1, 2), ["a", "b/c", "d"]);
+        assert_eq!(names(&all, &storage, 1, 2), ["a", "b/c", "d"]);
         let shards = source("s3://data/in/", "ShardedByS3Key");
-        assert_eq!(names(&shards, &buckets, 0, 2), ["a", "d"]);
-        assert_eq!(names(&shards, &buckets, 1, 2), ["b/c"]);
-        assert_eq!(names(&source("s3://data/in/d", ""), &buckets, 0, 1), ["d"]);
-        let none = source("s3://data/none", "").objects(&buckets, 0, 1).unwrap_err();
+        assert_eq!(names(&shards, &storage, 0, 2), ["a", "d"]);
+        assert_eq!(names(&shards, &storage, 1, 2), ["b/c"]);
+        assert_eq!(names(&source("s3://data/in/d", ""), &storage, 0, 1), ["d"]);
+        let none = source("s3://data/none", "").objects(&storage, 0, 1).unwrap_err();
         assert!(none.message.contains("`s3://data/none`"), "{}", none.message);
     }
 
@@ -241,9 +234,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |text: &str| {
             let path = tempfile::tempdir_in(folder.path()).unwrap();
-            let buckets = buckets(path.path(), &[("list", text), ("x/y", "")]);
+            let storage = storage(path.path(), &[("list", text), ("x/y", "")]);
             let source = json!({ "S3Uri": "s3://data/list", "S3DataType": "ManifestFile" });
-            let inputs = Source::of(&source, &Value::Null).unwrap().objects(&buckets, 0, 1);
+            let inputs = Source::of(&source, &Value::Null).unwrap().objects(&storage, 0, 1);
             inputs.map_err(|failed| failed.message)
         };
         let inputs = of(r#"[{"prefix": "s3://data/x/"}, "y"]"#).unwrap();

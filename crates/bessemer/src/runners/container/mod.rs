@@ -33,14 +33,16 @@ use serde_json::Value;
 
 pub(crate) use environment::ensure as ensure_environment;
 pub(crate) use failed::Failed;
-pub(crate) use group::Ended;
+pub(crate) use group::{Ended, Group};
 pub(crate) use host_log::HostLogs;
-pub(crate) use inputs::{Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open};
+pub(crate) use inputs::{
+    AT_ONCE, Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open, open_all,
+};
 pub(crate) use program::{OWN_PACKAGES, Program};
 pub(crate) use publish::{Merged, Seen};
 pub(crate) use runner::ContainerRunner;
 pub(crate) use site::Site;
-pub(crate) use stage::{ML, Stage, host_name};
+pub(crate) use stage::{ML, Stage, give_name, host_name};
 pub(crate) use tree::of_host;
 pub(crate) use uri::Uri;
 

@@ -6,6 +6,7 @@ use bessemer_aws::AccessKeyEntry;
 use bessemer_compute::{Bind, Environment, Limits, LogSink, ProcessSpec, UidRange, hand_over};
 use bessemer_domain::JobId;
 use bessemer_jobs::Attempt;
+use bessemer_objects::storage::ExternalS3;
 
 use super::{CONTROL, Demand, Failed, HostLogs, ML, Stage, host_log, host_name};
 
@@ -36,6 +37,8 @@ const LATER_MILLIS: u64 = 60_000;
 pub(super) struct Door<'a> {
     pub(super) endpoint: &'a str,
     pub(super) key: &'a AccessKeyEntry,
+    /// The S3 elsewhere, if the key is one there too.
+    pub(super) s3: Option<&'a ExternalS3>,
 }
 
 /// The order for the process of an instance, whose folder is ready to be handed over.
@@ -126,6 +129,7 @@ fn usual_variables(environment: &Environment) -> Vec<(String, String)> {
 /// What points AWS clients to the server. The ARN tells the region.
 fn variables_of(door: &Door<'_>, arn: &str) -> Vec<(String, String)> {
     let region = arn.split(':').nth(3).unwrap_or_default();
+    let s3 = door.s3.map(|s3| ("AWS_ENDPOINT_URL_S3", s3.endpoint()));
     let variables = [
         ("AWS_ENDPOINT_URL", door.endpoint),
         ("AWS_ACCESS_KEY_ID", &door.key.id),
@@ -134,7 +138,8 @@ fn variables_of(door: &Door<'_>, arn: &str) -> Vec<(String, String)> {
         ("AWS_DEFAULT_REGION", region),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
-    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    let variables = variables.into_iter().chain(s3);
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Of variables of one name, the last.

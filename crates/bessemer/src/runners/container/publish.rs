@@ -2,12 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{self, Read, Write},
+    io::{self, Read},
     path::Path,
-    sync::Arc,
 };
 
-use bessemer_objects::buckets::{BucketDir, Condition, Incoming, Record};
+use bessemer_objects::storage::{Content, Storage, StorageError};
 use flate2::{Compression, GzBuilder};
 
 use super::{
@@ -43,10 +42,10 @@ impl Merged {
     }
 
     /// Makes all files one object, an archive that depends on nothing but names and contents.
-    pub(crate) fn put_archive(&self, buckets: &Arc<BucketDir>, uri: &Uri) -> Result<(), Failed> {
-        let incoming = buckets.receive().map_err(|error| Failed::from_bucket(&error))?;
-        let pack = || -> io::Result<Incoming> {
-            let writer = io::BufWriter::with_capacity(256 << 10, Content(incoming));
+    pub(crate) fn put_archive(&self, storage: &Storage, uri: &Uri) -> Result<(), Failed> {
+        let content = storage.begin().map_err(|error| Failed::from_storage(&error))?;
+        let pack = || -> io::Result<Content> {
+            let writer = io::BufWriter::with_capacity(256 << 10, content);
             let gzip = GzBuilder::new().mtime(0).write(writer, Compression::fast());
             let mut archive = tar::Builder::new(gzip);
             for (path, (tree, file)) in &self.files {
@@ -59,17 +58,16 @@ impl Merged {
                 archive.append_data(&mut header, path, content.take(size))?;
             }
             let content = archive.into_inner()?.finish()?.into_inner();
-            content.map(|Content(incoming)| incoming).map_err(io::IntoInnerError::into_error)
+            content.map_err(io::IntoInnerError::into_error)
         };
-        let incoming =
-            pack().map_err(|error| Failed::internal(format!("make `{uri}`: {error}")))?;
-        put(buckets, uri, incoming)
+        let content = pack().map_err(|error| Failed::internal(format!("make `{uri}`: {error}")))?;
+        done(content.put(&uri.bucket, &uri.key))
     }
 
     /// Makes each file an object below `uri`.
-    pub(crate) fn put_each(&self, buckets: &Arc<BucketDir>, uri: &Uri) -> Result<(), Failed> {
+    pub(crate) fn put_each(&self, storage: &Storage, uri: &Uri) -> Result<(), Failed> {
         for (path, (tree, _)) in &self.files {
-            put_file(buckets, &self.trees[*tree], path, &uri.below(path))?;
+            put_file(storage, &self.trees[*tree], path, &uri.below(path))?;
         }
         Ok(())
     }
@@ -78,7 +76,7 @@ impl Merged {
     /// not changed since it was last looked at, since programs may be writing the rest.
     pub(crate) fn put_changed(
         &self,
-        buckets: &Arc<BucketDir>,
+        storage: &Storage,
         uri: &Uri,
         seen: &mut Seen,
         settled: bool,
@@ -90,7 +88,7 @@ impl Merged {
             let mut put = before.and_then(|before| before.put);
             let is_settled = !settled || before.is_some_and(|before| before.looked_at == version);
             if put != Some(version) && is_settled {
-                put_file(buckets, &self.trees[*tree], path, &target)?;
+                put_file(storage, &self.trees[*tree], path, &target)?;
                 put = Some(version);
             }
             seen.0.insert(target.to_string(), Version { looked_at: version, put });
@@ -112,36 +110,12 @@ struct Version {
     put: Option<(i128, u64)>,
 }
 
-fn put_file(buckets: &Arc<BucketDir>, tree: &Tree, path: &str, target: &Uri) -> Result<(), Failed> {
+fn put_file(storage: &Storage, tree: &Tree, path: &str, target: &Uri) -> Result<(), Failed> {
     let failed = |error: io::Error| Failed::internal(format!("read `{path}`: {error}"));
     let Some(file) = tree.file(path).map_err(failed)? else { return Ok(()) };
-    let size = file.metadata().map_err(failed)?.len();
-    let receive = || {
-        let mut incoming = buckets.receive()?;
-        incoming.copy(&file, 0, size)?;
-        Ok(incoming)
-    };
-    put(buckets, target, receive().map_err(|error| Failed::from_bucket(&error))?)
+    done(storage.put_file(&target.bucket, &target.key, &file))
 }
 
-fn put(buckets: &Arc<BucketDir>, uri: &Uri, incoming: Incoming) -> Result<(), Failed> {
-    // Not an MD5, which a dash says; reading everything once more for it would be no use.
-    let etag = format!("{:032x}-1", rand::random::<u128>());
-    let record = Record { etag, ..Record::default() };
-    let done =
-        buckets.put(&uri.bucket_name()?, &uri.object_key()?, incoming, record, &Condition::None);
-    done.map(drop).map_err(|error| Failed::from_bucket(&error))
-}
-
-struct Content(Incoming);
-
-impl Write for Content {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn done(put: Result<(), StorageError>) -> Result<(), Failed> {
+    put.map_err(|error| Failed::from_storage(&error))
 }

@@ -1,19 +1,20 @@
 //! [`ContainerRunner`]: an attempt from its inputs to its results, whichever kind of job it is.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use bessemer_compute::{Environment, Image, ProcessSpec};
 use bessemer_domain::{Clock, FailureClass, JobId, Outcome, ProcessId, SystemClock};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 use super::{
-    Demand, End, Ended, Failed, Finished, HostLogs, Program, Seen, Site, Stage, Work, blocking,
-    environment,
-    group::Group,
-    host_name,
+    CONTROL, Demand, End, Ended, Failed, Finished, Group, HostLogs, Program, Seen, Site, Stage,
+    Work, blocking, environment, host_name,
     order::{Concluded, Order},
     program::{self, Door},
 };
+
+/// Seconds between tries to put results in place: about a quarter of an hour in all.
+const PAUSES: [u64; 8] = [1, 5, 15, 30, 60, 120, 300, 300];
 
 /// Runs the jobs of a kind.
 #[derive(Debug)]
@@ -76,7 +77,9 @@ impl<W: Work> ContainerRunner<W> {
         let logs = W::logs(&self.site.logs, attempt, work.demand().instances);
         let (order, group) = match Order::read(&folder).filter(|_| is_left) {
             Some(order) => {
-                let group = Group::attach(&self.site.launcher, &order.hosts(&folder))?;
+                let notes: Vec<_> =
+                    order.hosts(&folder).iter().map(|host| host.join(CONTROL)).collect();
+                let group = Group::attach(&self.site.launcher, &notes)?;
                 (order, group)
             }
             None => self.start(attempt, control, &work, &logs).await?,
@@ -108,14 +111,14 @@ impl<W: Work> ContainerRunner<W> {
         control.renew().await.map_err(Failed::internal)?;
         let is_stopped = control.stop().is_some();
         let site = Arc::clone(&self.site);
-        let concluded = blocking(move || {
+        let conclude = move || {
             let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let finished = (&ended, hosts.as_slice(), &logs);
             let concluded = conclude(&site, work.as_ref(), finished, &mut seen, is_stopped)?;
             concluded.write(&folder).map_err(Failed::internal)?;
             Ok(concluded)
-        });
-        Ok(concluded.await?.into_outcome())
+        };
+        Ok(patiently(conclude, control).await?.into_outcome())
     }
 
     /// Gets everything ready, and lets the programs go.
@@ -158,6 +161,32 @@ impl<W: Work> ContainerRunner<W> {
     }
 }
 
+/// Puts results in place, again and again if what fails may pass: the program's work is done, and
+/// would be done anew by the next attempt.
+async fn patiently<T: Send + 'static>(
+    put: impl Fn() -> Result<T, Failed> + Send + Sync + 'static,
+    control: &Control,
+) -> Result<T, Failed> {
+    let put = Arc::new(put);
+    for pause in PAUSES.map(Duration::from_secs) {
+        let again = Arc::clone(&put);
+        match blocking(move || again()).await {
+            Err(failed) if failed.may_pass() => {
+                let message = &failed.message;
+                tracing::warn!(message, ?pause, "a job's results can't be put in place yet");
+            }
+            done => return done,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = control.stopping() => break,
+        }
+        // Whoever was replaced meanwhile must not put anything in place.
+        control.renew().await.map_err(Failed::internal)?;
+    }
+    blocking(move || put()).await
+}
+
 /// An instance's folder, and what it runs.
 type Staged = (Stage, Program);
 
@@ -173,8 +202,8 @@ fn stage<W: Work>(
     let one = |index: usize| {
         let host = folder.join(host_name(index));
         std::fs::create_dir_all(&host).map_err(Failed::internal)?;
-        let buckets = Arc::clone(&site.buckets);
-        let mut stage = Stage { buckets, folder: host, index, count, mounts: Vec::new() };
+        let storage = site.storage.clone();
+        let mut stage = Stage { storage, folder: host, index, count, mounts: Vec::new() };
         let program = work.stage(&mut stage, image)?;
         Ok((stage, program))
     };
@@ -190,16 +219,19 @@ fn order(
     logs: &HostLogs,
 ) -> Result<(Order, Vec<ProcessSpec>), Failed> {
     let make = || site.keys.create_for_job(&attempt.job.name, SystemClock.now_millis());
-    let key = demand.has_network.then(make).transpose().map_err(Failed::internal)?;
-    let id = key.as_ref().map(|key| key.id.clone());
+    let is_own = demand.has_network && site.job_key.is_none();
+    let own = is_own.then(make).transpose().map_err(Failed::internal)?;
+    let id = own.as_ref().map(|key| key.id.clone());
     let order = Order { instances: demand.instances, key: id };
     if let Err(error) = order.write(&site.folder(attempt.job.id, attempt.number)) {
-        if let Some(key) = &key {
+        if let Some(key) = &own {
             site.delete_key(&key.id);
         }
         return Err(Failed::internal(error));
     }
-    let door = key.as_ref().map(|key| Door { endpoint: &site.endpoint, key });
+    let key = own.as_ref().or(site.job_key.as_ref()).filter(|_| demand.has_network);
+    let s3 = site.job_key.as_ref().and_then(|_| site.storage.external());
+    let door = key.map(|key| Door { endpoint: &site.endpoint, key, s3 });
     let specs = staged.into_iter().map(|(stage, program)| {
         program::spec(attempt, demand, &stage, program, (environment, door.as_ref()), logs)
     });

@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use bessemer_aws::{KeyRing, KeyRingError};
+use bessemer_aws::{AccessKeyEntry, KeyRing, KeyRingError};
 use bessemer_compute::{Attached, Environments, Images, Launcher, logs::LogFolder};
 use bessemer_domain::JobId;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 
 use super::{CONTROL, order::Order};
 
@@ -19,7 +19,7 @@ use super::{CONTROL, order::Order};
 pub(crate) struct Site {
     /// `runs/` of the data directory.
     pub(crate) runs: PathBuf,
-    pub(crate) buckets: Arc<BucketDir>,
+    pub(crate) storage: Storage,
     pub(crate) logs: LogFolder,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) launcher: Launcher,
@@ -27,6 +27,8 @@ pub(crate) struct Site {
     pub(crate) images: Images,
     /// `http://address:port` of the server, as it is reached from this machine.
     pub(crate) endpoint: String,
+    /// The access key of all programs, if the objects are elsewhere and it is one there too.
+    pub(crate) job_key: Option<AccessKeyEntry>,
 }
 
 impl Site {

@@ -9,15 +9,14 @@ use std::{
     io,
     os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use bessemer_compute::Bind;
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::{Storage, Stored};
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
 
-use super::{Failed, Source, Uri, inputs};
+use super::{Failed, Input, Source, Uri, inputs};
 
 /// Where a program finds all that is its own.
 pub(crate) const ML: &str = "/opt/ml";
@@ -29,7 +28,7 @@ const MOUNTS: usize = 512;
 /// The folder of an instance that is being filled.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) buckets: Arc<BucketDir>,
+    pub(crate) storage: Storage,
     /// `algo-<n>` of the attempt's folder.
     pub(crate) folder: PathBuf,
     /// Counts instances from 0.
@@ -72,35 +71,56 @@ impl Stage {
         may_change: bool,
     ) -> Result<(), Failed> {
         self.folder(inside)?;
-        for input in source.objects(&self.buckets, self.index, self.count)? {
+        let inputs = source.objects(&self.storage, self.index, self.count)?;
+        self.each(&inputs, |stage, input, object| {
             let target = Path::new(inside).join(&input.relative);
             if source.is_gzip {
-                self.unpack(&input.uri, &target)?;
+                stage.unpack(&input.uri, object, &target)
             } else {
-                self.put(&input.uri, &target, may_change)?;
+                stage.put(&input.uri, &object, &target, may_change)
             }
-        }
-        Ok(())
+        })
     }
 
     /// Puts all objects below the prefix `uri` into the folder `inside`, if there are any.
     pub(crate) fn copies(&mut self, uri: &Uri, inside: &str) -> Result<(), Failed> {
         self.folder(inside)?;
-        let keys = inputs::keys_below(&self.buckets, uri)?;
-        let base = inputs::base_of(&uri.key, &keys);
-        for key in keys {
-            let target = Path::new(inside).join(&key[base..]);
-            self.put(&Uri { bucket: uri.bucket.clone(), key }, &target, true)?;
+        let inputs = inputs::inputs_below(&self.storage, uri)?;
+        self.each(&inputs, |stage, input, object| {
+            stage.put(&input.uri, &object, &Path::new(inside).join(&input.relative), true)
+        })
+    }
+
+    /// Opens inputs, a few at a time, and does with each what is to be done.
+    fn each(
+        &mut self,
+        inputs: &[Input],
+        mut take: impl FnMut(&mut Self, &Input, Stored) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        for some in inputs.chunks(inputs::AT_ONCE) {
+            let opened = inputs::open_all(&self.storage, some)?;
+            for (input, object) in some.iter().zip(opened) {
+                take(self, input, object)?;
+            }
         }
         Ok(())
     }
 
-    fn put(&mut self, uri: &Uri, inside: &Path, may_change: bool) -> Result<(), Failed> {
-        let object = inputs::open(&self.buckets, uri)?;
+    fn put(
+        &mut self,
+        uri: &Uri,
+        object: &Stored,
+        inside: &Path,
+        may_change: bool,
+    ) -> Result<(), Failed> {
         let target = self.target(inside)?;
+        // Nobody else has a copy's file: it may be the program's.
+        if object.is_copy && give_name(&object.file, &target) {
+            return Ok(());
+        }
         let failed = |error: io::Error| Failed::internal(format!("copy `{uri}`: {error}"));
         let copy = File::create(&target).map_err(failed)?;
-        let (file, size) = (&object.file, object.info.size);
+        let (file, size) = (&object.file, object.size);
         if size > COPIED && ioctl_ficlone(&copy, file).is_ok() {
             return Ok(());
         }
@@ -111,8 +131,7 @@ impl Stage {
         io::copy(&mut &*file, &mut &copy).map(drop).map_err(failed)
     }
 
-    fn unpack(&self, uri: &Uri, inside: &Path) -> Result<(), Failed> {
-        let object = inputs::open(&self.buckets, uri)?;
+    fn unpack(&self, uri: &Uri, object: Stored, inside: &Path) -> Result<(), Failed> {
         let inside = match inside.extension() {
             Some(extension) if extension == "gz" => inside.with_extension(""),
             _ => inside.to_owned(),
@@ -131,9 +150,7 @@ impl Stage {
         let is_open = file.metadata()?.permissions().mode() & 0o004 != 0;
         let link = self.folder.join("objects").join(self.mounts.len().to_string());
         fs::create_dir_all(self.folder.join("objects"))?;
-        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let linked = linkat(CWD, open.as_str(), CWD, &link, AtFlags::SYMLINK_FOLLOW);
-        if !is_open || linked.is_err() {
+        if !is_open || !give_name(file, &link) {
             return Ok(false);
         }
         self.mounts.push(Bind::read_only(link, inside));
@@ -159,6 +176,12 @@ impl Stage {
             Err(refuse())
         }
     }
+}
+
+/// Gives an open file another name, or its first. False if that can't be.
+pub(crate) fn give_name(file: &File, target: &Path) -> bool {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(CWD, open.as_str(), CWD, target, AtFlags::SYMLINK_FOLLOW).is_ok()
 }
 
 /// The name of instance `index`, which counts from 0.

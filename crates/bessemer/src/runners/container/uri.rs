@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use bessemer_objects::buckets::{BucketName, ObjectKey};
-
 use super::Failed;
 
 /// A key or a prefix of a bucket.
@@ -32,14 +30,6 @@ impl Uri {
             prefix => format!("{prefix}/{name}"),
         };
         Self { bucket: self.bucket.clone(), key }
-    }
-
-    pub(crate) fn bucket_name(&self) -> Result<BucketName, Failed> {
-        BucketName::parse(&self.bucket).map_err(|error| Failed::from_bucket(&error))
-    }
-
-    pub(crate) fn object_key(&self) -> Result<ObjectKey, Failed> {
-        ObjectKey::parse(&self.key).map_err(|error| Failed::from_bucket(&error))
     }
 }
 

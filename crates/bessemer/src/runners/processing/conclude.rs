@@ -22,7 +22,7 @@ pub(super) fn conclude(
     if finished.end == End::Succeeded {
         for output in request.outputs.iter().filter(|output| !output.is_continuous) {
             let merged = Merged::of(finished.hosts, output.inside())?;
-            merged.put_each(&site.buckets, &output.uri)?;
+            merged.put_each(&site.storage, &output.uri)?;
         }
     }
     let messages: Vec<String> = finished.hosts.iter().filter_map(|host| message(host)).collect();

@@ -83,7 +83,7 @@ impl Processing {
     ) -> Result<(), Failed> {
         for output in self.request.outputs.iter().filter(|output| output.is_continuous) {
             let merged = Merged::of(hosts, output.inside())?;
-            merged.put_changed(&site.buckets, &output.uri, seen, settled)?;
+            merged.put_changed(&site.storage, &output.uri, seen, settled)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub(super) fn conclude(
 ) -> Result<Value, Failed> {
     let other = Merged::of(finished.hosts, "output/data")?;
     if !other.is_empty() {
-        other.put_archive(&site.buckets, &request.output("output.tar.gz"))?;
+        other.put_archive(&site.storage, &request.output("output.tar.gz"))?;
     }
     let model = Merged::of(finished.hosts, "model")?;
     let has_model = match finished.end {
@@ -26,11 +26,11 @@ pub(super) fn conclude(
         None
     } else if request.is_uncompressed {
         let uri = request.output("model/");
-        model.put_each(&site.buckets, &uri)?;
+        model.put_each(&site.storage, &uri)?;
         Some(uri.to_string())
     } else {
         let uri = request.output("model.tar.gz");
-        model.put_archive(&site.buckets, &uri)?;
+        model.put_archive(&site.storage, &uri)?;
         Some(uri.to_string())
     };
     let exits = &finished.ended.exits;

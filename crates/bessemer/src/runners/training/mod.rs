@@ -83,6 +83,6 @@ impl Training {
         let Some(checkpoints) = &self.request.checkpoints else { return Ok(()) };
         let inside = checkpoints.path.trim_start_matches("/opt/ml/");
         let merged = Merged::of(hosts, inside)?;
-        merged.put_changed(&site.buckets, &checkpoints.uri, seen, settled)
+        merged.put_changed(&site.storage, &checkpoints.uri, seen, settled)
     }
 }

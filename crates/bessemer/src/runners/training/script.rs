@@ -45,7 +45,7 @@ pub(super) fn stage(request: &TrainingRequest, stage: &Stage) -> Result<Program,
 fn unpack(source: &Uri, stage: &Stage) -> Result<(), Failed> {
     let target = stage.folder("/opt/ml/code")?;
     let archive = stage.folder.join("source.tar.gz");
-    let object = open(&stage.buckets, source)?;
+    let object = open(&stage.storage, source)?;
     let copy = || {
         let mut copy = fs::File::create(&archive)?;
         std::io::copy(&mut &object.file, &mut copy)
@@ -271,7 +271,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let buckets = bessemer_objects::buckets::BucketDir::open(folder.path()).unwrap();
         let stage = Stage {
-            buckets: buckets.into(),
+            storage: bessemer_objects::storage::Storage::Folder(buckets.into()),
             folder: folder.path().to_owned(),
             index: 1,
             count: 2,

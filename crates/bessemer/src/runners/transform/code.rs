@@ -6,10 +6,15 @@ use std::{
 };
 
 use bessemer_models::archive::{self, ArchiveError, ArchiveLimits, ModelFound};
-use bessemer_objects::buckets::BucketDir;
+use bessemer_objects::storage::Storage;
 use serde::{Deserialize, Serialize};
 
-use super::{super::container::Uri, Failed, plan::Plan, stage};
+use super::{
+    super::container::{Uri, host_name},
+    Failed,
+    plan::Plan,
+    stage,
+};
 
 /// Where a container finds the model, and the code that came apart from it.
 pub(super) const MODEL: &str = "/opt/ml/model";
@@ -43,41 +48,63 @@ pub(super) enum StagedModel {
     },
 }
 
-/// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked to
-/// `folder/unpacked`, code of its own to `folder/code`.
+/// The folder of an unpacked model, which code may change: each instance has its own.
+pub(super) fn unpacked(folder: &Path, index: usize) -> PathBuf {
+    folder.join(host_name(index)).join("model")
+}
+
+/// Puts the model of a job into `folder`, and tells what it is. Archives are unpacked for each of
+/// `hosts` instances whose code may change them, code of its own to `folder/code`.
 pub(super) fn stage_model(
-    buckets: &BucketDir,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
+    hosts: usize,
 ) -> Result<StagedModel, Failed> {
     let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
     let model = folder.join("model").join(name.unwrap_or("model"));
-    stage::link(buckets, &plan.model, &model)?;
-    let unpacked = folder.join("unpacked");
+    stage::link(storage, &plan.model, &model)?;
     let is_archive = archive::is_archive(&model).map_err(|error| refused(&error))?;
-    if is_archive {
-        unpack(&model, &unpacked)?;
+    let has_code = plan.container.program.is_some() || plan.container.serve.is_some();
+    let put = |index: usize| {
+        let target = unpacked(folder, index);
+        if is_archive {
+            return unpack(&model, &target);
+        }
+        let copied = fs::create_dir_all(&target)
+            .and_then(|()| fs::copy(&model, target.join(name.unwrap_or("model"))));
+        copied.map(drop).map_err(Failed::infrastructure)
+    };
+    if !is_archive && !has_code {
+        return Ok(StagedModel::Native(model));
     }
-    let (program, serve) = (&plan.container.program, &plan.container.serve);
-    if !is_archive && (program.is_some() || serve.is_some()) {
-        let copied = fs::create_dir_all(&unpacked)
-            .and_then(|()| fs::copy(&model, unpacked.join(name.unwrap_or("model"))));
-        copied.map_err(Failed::infrastructure)?;
+    put(0)?;
+    let found = tell(storage, plan, folder, &model)?;
+    if !matches!(found, StagedModel::Native(_)) {
+        (1..hosts).try_for_each(put)?;
     }
-    if let Some(command) = serve {
-        let code = submitted(buckets, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
+    Ok(found)
+}
+
+/// Tells what a model is that has been unpacked; `model` is its archive.
+fn tell(
+    storage: &Storage,
+    plan: &Plan,
+    folder: &Path,
+    model: &Path,
+) -> Result<StagedModel, Failed> {
+    let unpacked = unpacked(folder, 0);
+    if let Some(command) = &plan.container.serve {
+        let code = submitted(storage, plan, folder)?.unwrap_or_else(|| unpacked.join("code"));
         let (command, requirements) = (command.clone(), requirements_in(&code)?);
         return Ok(StagedModel::Server { command, requirements });
     }
-    if let Some(program) = program {
-        if let Some(code) = submitted(buckets, plan, folder)? {
+    if let Some(program) = &plan.container.program {
+        if let Some(code) = submitted(storage, plan, folder)? {
             return script_in(&code, program, Path::new(CODE), MODEL.into());
         }
         let inside = Path::new(MODEL).join("code");
         return script_in(&unpacked.join("code"), program, &inside, MODEL.into());
-    }
-    if !is_archive {
-        return Ok(StagedModel::Native(model));
     }
     match archive::find(&unpacked) {
         Ok(ModelFound::PythonHandler { model_dir, .. }) => {
@@ -87,17 +114,17 @@ pub(super) fn stage_model(
         }
         Ok(_) => Ok(StagedModel::Native(unpacked)),
         // What is wrong with the content is told of the archive.
-        Err(error) => Err(refused(&error.of(&model))),
+        Err(error) => Err(refused(&error.of(model))),
     }
 }
 
 /// The folder of the code that came in an archive of its own, if it did.
-fn submitted(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
+fn submitted(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Option<PathBuf>, Failed> {
     let uri = plan.container.submitted.as_deref().filter(|uri| uri.starts_with("s3://"));
     let Some(uri) = uri else { return Ok(None) };
     let source = Uri::read(uri).map_err(Failed::invalid)?;
     let packed = folder.join("model/sourcedir.tar.gz");
-    stage::link(buckets, &source, &packed)?;
+    stage::link(storage, &source, &packed)?;
     let code = folder.join("code");
     unpack(&packed, &code)?;
     Ok(Some(code))

@@ -1,15 +1,17 @@
-//! Transform jobs: `bessemer transform` as a child process over links to the job's objects, and its
-//! outputs put into their bucket when it is done.
+//! Transform jobs: `bessemer transform` as a child process of each instance over links to the job's
+//! objects, and the outputs put into their bucket when all are done.
 //!
 //! A job has the folder `runs/<job>/`:
 //!
 //! ```text
 //! inputs/         links to the objects, as they were when the job began
-//! model/          the model's artifacts; unpacked in unpacked/, code apart from them in code/
-//! order/          what the child process is to do
-//! left/           what it writes:
-//!     output/     the outputs, with which a later attempt goes on
-//!     end.json    how it ended
+//! model/          the model's artifacts; code apart from them in code/
+//! algo-1/         the first instance; each has its share of the inputs
+//!     model/      the artifacts unpacked
+//!     order/      what the child process is to do
+//!     left/       what it writes:
+//!         output/     the outputs, with which a later attempt goes on
+//!         end.json    how it ended
 //! ```
 //!
 //! A model with code of its own is run with the engine in a sandbox. What it leaves in `left/` is
@@ -18,9 +20,12 @@
 mod child;
 mod code;
 mod end;
+mod merge;
+mod names;
 mod order;
 mod payloads;
 mod plan;
+mod program;
 mod publish;
 mod sandbox;
 mod stage;
@@ -32,16 +37,18 @@ use std::{
 };
 
 use bessemer_aws::TransformRequest;
+use bessemer_compute::Environment;
 use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
-use bessemer_jobs::{Attempt, Control, Runner};
+use bessemer_jobs::{Attempt, Control, Resources, Runner};
 
 pub(crate) use end::{End, FileEnd, write_end};
+use names::Names;
 pub(crate) use order::{LEFT, Order};
 use plan::Plan;
 use stage::Staged;
 pub(crate) use streams::Streams;
 
-use super::container::{self, Site, ensure_environment};
+use super::container::{self, Site, ensure_environment, host_name};
 use crate::options::ModelOptions;
 use code::StagedModel;
 
@@ -108,7 +115,7 @@ impl TransformRunner {
     async fn go(&self, attempt: Attempt, control: Control, left: Option<ProcessId>) -> Outcome {
         let done = self.attempt(&attempt, &control, left).await;
         let outcome = done.unwrap_or_else(|Failed { class, message }| {
-            Streams::of(&self.site.logs, &attempt.job).say(&message);
+            self.streams(&attempt, 0).say(&message);
             Outcome::failed(class, message)
         });
         // After these, another attempt goes on with what there is; else it begins anew.
@@ -149,15 +156,38 @@ impl TransformRunner {
         let request: TransformRequest = serde_json::from_str(&attempt.request)
             .map_err(|error| Failed::infrastructure(format!("read the job's request: {error}")))?;
         let plan = Plan::of(&request).map_err(Failed::invalid)?;
-        let streams = Streams::of(&self.site.logs, &attempt.job);
-        let made = sandbox::left(&folder);
-        // A sandbox tells of itself, even if it could not be recorded.
-        let launcher = &self.site.launcher;
-        let was_sandboxed = sandbox::resume(launcher, &folder, attempt.number, control).await?;
-        if let (Some(left), false) = (&left, was_sandboxed) {
-            child::wait(left, control).await?;
+        let done = self.carry_out(attempt, control, left, (&plan, &folder)).await;
+        done.map_err(|Failed { class, message }| {
+            let base = Staged::read(&folder).map(|staged| staged.base);
+            let message = Names::of(&folder, &plan, base.as_deref()).told(&message);
+            Failed { class, message }
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        attempt: &Attempt,
+        control: &Control,
+        left: Option<ProcessId>,
+        (plan, folder): (&Plan, &Path),
+    ) -> Result<Outcome, Failed> {
+        let hosts_of = |staged: &Staged| -> Vec<PathBuf> {
+            let hosts = staged.hosts(plan.instances);
+            (0..hosts).map(|index| folder.join(host_name(index))).collect()
+        };
+        // What an earlier server left.
+        let mut is_new = true;
+        if let Some(staged) = Staged::read(folder) {
+            let hosts = hosts_of(&staged);
+            // A sandbox tells of itself, even if it could not be recorded.
+            let launcher = &self.site.launcher;
+            let was_sandboxed = sandbox::resume(launcher, &hosts, attempt.number, control).await?;
+            if let (Some(left), false) = (&left, was_sandboxed) {
+                child::wait(left, &hosts, control).await?;
+            }
+            let has_run = left.is_some() || was_sandboxed;
+            is_new = !has_run || !hosts.iter().all(|host| end::has_ended(&sandbox::left(host)));
         }
-        let is_new = (left.is_none() && !was_sandboxed) || !end::has_ended(&made);
         if is_new {
             if control.stop().is_some() {
                 return Err(Failed::infrastructure("it was told to stop before it ran"));
@@ -165,38 +195,50 @@ impl TransformRunner {
             let lost = |error: bessemer_jobs::AttemptLost| Failed::infrastructure(error);
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
-                let (runner, plan, folder) = (self.clone(), plan.clone(), folder.clone());
-                blocking(move || stage::stage(&runner.site.buckets, &plan, &folder)).await?
+                let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
+                blocking(move || stage::stage(&runner.site.storage, &plan, &folder)).await?
             };
-            self.launch(attempt, control, &plan, (&staged, &folder, &streams)).await?;
+            self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
         }
-        let end = end::read(&made)?;
-        if end.may_publish() {
+        let staged = Staged::read(folder);
+        let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
+        let mut ends = Vec::new();
+        for (index, host) in hosts_of(&staged).iter().enumerate() {
+            ends.push((end::read(&sandbox::left(host))?, self.streams(attempt, index)));
+        }
+        if ends.iter().any(|(end, _)| end.may_publish()) {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
         }
-        let (runner, outcome) = (self.clone(), (plan, folder.clone(), end));
-        blocking(move || {
-            let (plan, folder, end) = outcome;
-            publish::conclude(&runner.site.buckets, &plan, &folder, &end, &streams)
-        })
-        .await
+        let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
+        blocking(move || publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends))
+            .await
     }
 
-    /// Runs the engine to its end: in a sandbox if the model brings code of its own.
+    fn streams(&self, attempt: &Attempt, index: usize) -> Streams {
+        Streams::of(&self.site.logs, &attempt.job, index)
+    }
+
+    /// Runs an engine for each instance to its end: in sandboxes if the model brings code of its own.
     async fn launch(
         &self,
         attempt: &Attempt,
         control: &Control,
         plan: &Plan,
-        (staged, folder, streams): (&Staged, &Path, &Streams),
+        (staged, folder, hosts): (&Staged, &Path, &[PathBuf]),
     ) -> Result<(), Failed> {
-        let resources = attempt.resources;
-        let client = |message: String| Failed::invalid(format!("ClientError: {message}"));
+        let resources = of_each(attempt.resources, plan.instances);
+        let share = |index: usize| staged.share(index, hosts.len());
         let (model, requirements) = match &staged.model {
             StagedModel::Native(model) => {
-                let order = Order::native(plan, staged, (folder, model), streams, resources);
-                return child::run(folder, &order.map_err(client)?, control).await;
+                let order = |(index, host): (usize, &PathBuf)| {
+                    let streams = self.streams(attempt, index);
+                    let order =
+                        Order::native(plan, share(index), (folder, model), &streams, resources);
+                    Ok((host.clone(), order.map_err(client)?))
+                };
+                let orders: Result<Vec<_>, Failed> = hosts.iter().enumerate().map(order).collect();
+                return child::run(&orders?, control).await;
             }
             StagedModel::Script { script, model_dir, requirements } => {
                 let model = ModelOptions {
@@ -212,6 +254,44 @@ impl TransformRunner {
                 (ModelOptions { serve, ..ModelOptions::default() }, requirements)
             }
         };
+        let environment = self.environment(attempt, plan, (&model, requirements.clone())).await?;
+        let python = model.handler.is_some().then(|| environment.python.clone());
+        let model = ModelOptions { python, ..model };
+        let mut orders = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            let order = Order::sandboxed(plan, share(index), &model, resources).map_err(client)?;
+            orders.push((host.clone(), order, self.streams(attempt, index)));
+        }
+        let specs = {
+            let (attempt, plan) = (attempt.clone(), plan.clone());
+            let (folder, runs) = (folder.to_owned(), self.site.runs.clone());
+            blocking(move || {
+                let setting = sandbox::Setting {
+                    folder: &folder,
+                    runs: &runs,
+                    environment: &environment,
+                    variables: plan.container.variables,
+                    has_network: plan.container.has_network,
+                    resources,
+                };
+                let spec =
+                    |(index, (host, order, streams)): (usize, &(PathBuf, Order, Streams))| {
+                        sandbox::prepare(&attempt, index, (host, order, streams), &setting)
+                    };
+                orders.iter().enumerate().map(spec).collect::<Result<Vec<_>, _>>()
+            })
+            .await?
+        };
+        sandbox::run(&self.site.launcher, specs, control).await
+    }
+
+    /// The Python environment that the model's own code runs in.
+    async fn environment(
+        &self,
+        attempt: &Attempt,
+        plan: &Plan,
+        (model, requirements): (&ModelOptions, Option<String>),
+    ) -> Result<Environment, Failed> {
         let images = &self.site.images;
         let image = match (images.find(&plan.container.image), &model.serve) {
             // A command needs no more than Python.
@@ -219,36 +299,23 @@ impl TransformRunner {
             (found, _) => found,
         };
         let image = image.map_err(|error| client(error.to_string()))?;
-        let environment = {
-            let (site, streams) = (Arc::clone(&self.site), streams.clone());
-            let requirements = requirements.clone();
-            blocking(move || {
-                let (say, own) = (|text: &str| streams.say(text), requirements.as_deref());
-                Ok(ensure_environment(&site.environments, &image.environment, own, &say)?)
-            })
-            .await?
-        };
-        let python = model.handler.is_some().then(|| environment.python.clone());
-        let model = ModelOptions { python, ..model };
-        let order = Order::sandboxed(plan, staged, sandbox::INPUTS, model, resources);
-        let order = order.map_err(client)?;
-        let spec = {
-            let (attempt, plan) = (attempt.clone(), plan.clone());
-            let (folder, streams) = (folder.to_owned(), streams.clone());
-            blocking(move || {
-                let setting = sandbox::Setting {
-                    folder: &folder,
-                    environment: &environment,
-                    variables: plan.container.variables,
-                    has_network: plan.container.has_network,
-                    streams: &streams,
-                };
-                sandbox::prepare(&attempt, &order, &setting)
-            })
-            .await?
-        };
-        sandbox::run(&self.site.launcher, spec, control).await
+        let (site, streams) = (Arc::clone(&self.site), self.streams(attempt, 0));
+        blocking(move || {
+            let (say, own) = (|text: &str| streams.say(text), requirements.as_deref());
+            Ok(ensure_environment(&site.environments, &image.environment, own, &say)?)
+        })
+        .await
     }
+}
+
+fn client(message: impl std::fmt::Display) -> Failed {
+    Failed::invalid(format!("ClientError: {message}"))
+}
+
+/// What each of `instances` has of what all have.
+fn of_each(all: Resources, instances: usize) -> Resources {
+    let count = u32::try_from(instances).unwrap_or(u32::MAX).max(1);
+    Resources { cores: (all.cores / count).max(1), memory: all.memory / u64::from(count) }
 }
 
 async fn remove_all(folder: &std::path::Path) -> std::io::Result<()> {

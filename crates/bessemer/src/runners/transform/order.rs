@@ -6,7 +6,7 @@ use bessemer_jobs::Resources;
 use bessemer_transform::payload::PayloadSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{plan::Plan, stage::Staged, streams::Streams};
+use super::{plan::Plan, sandbox, streams::Streams};
 use crate::options::{EngineOptions, ModelOptions};
 
 /// A child process's work.
@@ -38,7 +38,7 @@ impl Order {
     /// To score records with a model that Bessemer runs itself.
     pub(super) fn native(
         plan: &Plan,
-        staged: &Staged,
+        names: Vec<String>,
         (folder, model): (&Path, &Path),
         streams: &Streams,
         resources: Resources,
@@ -51,7 +51,7 @@ impl Order {
         };
         Ok(Self {
             inputs: folder.join("inputs"),
-            names: staged.names.clone(),
+            names,
             model,
             engine: engine(plan.engine.clone()?, resources),
             payloads: None,
@@ -62,23 +62,22 @@ impl Order {
     /// To score with code of the model's own, in a sandbox.
     pub(super) fn sandboxed(
         plan: &Plan,
-        staged: &Staged,
-        inputs: &str,
-        model: ModelOptions,
+        names: Vec<String>,
+        model: &ModelOptions,
         resources: Resources,
     ) -> Result<Self, String> {
         let model = ModelOptions {
             content_type: plan.container.content_type.clone(),
             accept: plan.container.accept.clone(),
-            ..model
+            ..model.clone()
         };
         let options = match &plan.payloads {
             Some(_) => plan.calls.clone(),
             None => plan.engine.clone()?,
         };
         Ok(Self {
-            inputs: inputs.into(),
-            names: staged.names.clone(),
+            inputs: sandbox::INPUTS.into(),
+            names,
             model,
             engine: engine(options, resources),
             payloads: plan.payloads.clone(),
@@ -86,7 +85,7 @@ impl Order {
         })
     }
 
-    /// The order in a job's folder.
+    /// The order in an instance's folder.
     pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
         let text = std::fs::read(folder.join(ORDER).join(NAME))?;
         Ok(serde_json::from_slice(&text)?)

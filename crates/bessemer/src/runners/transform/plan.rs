@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) input: Uri,
     pub(super) is_manifest: bool,
     pub(super) output: Uri,
+    /// How many instances share the inputs.
+    pub(super) instances: usize,
     /// Where the model's archive is.
     pub(super) model: Uri,
     /// How the model's own code runs, if it has some.
@@ -83,6 +85,8 @@ impl Plan {
             payloads: (!by_record).then(|| payloads::settings(job)),
             calls: calls(job, &environment)?,
             input: Uri::read(text(&source["S3Uri"]).unwrap_or_default())?,
+            instances: job["TransformResources"]["InstanceCount"].as_u64().unwrap_or(1).max(1)
+                as usize,
             is_manifest: source["S3DataType"] == "ManifestFile",
             output: Uri::read(output)?,
             model: Uri::read(artifacts)?,

@@ -1,15 +1,17 @@
 //! From what the engine left to outputs in their bucket and the job's outcome.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
-use bessemer_objects::buckets::{BucketDir, Condition, Record};
+use bessemer_objects::storage::Storage;
 
 use super::{
-    super::container::{self, Uri},
+    super::container::{self, Uri, host_name},
     End, Failed,
     code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
+    merge::merged,
+    names::Names,
     plan::Plan,
     sandbox,
     stage::Staged,
@@ -19,18 +21,19 @@ use super::{
 /// Puts in place what may be, and says what became of the job. It may be done again: the same
 /// objects come out.
 pub(super) fn conclude(
-    buckets: &Arc<BucketDir>,
+    storage: &Storage,
     plan: &Plan,
     folder: &Path,
-    end: &End,
-    streams: &Streams,
+    staged: &Staged,
+    hosts: Vec<(End, Streams)>,
 ) -> Result<Outcome, Failed> {
-    let output = sandbox::left(folder).join("output");
-    if let Some(settings) = &end.settings {
-        streams.say_of_data(settings);
+    let (ends, streams): (Vec<End>, Vec<Streams>) = hosts.into_iter().unzip();
+    for (end, streams) in ends.iter().zip(&streams) {
+        if let Some(settings) = &end.settings {
+            streams.say_of_data(settings);
+        }
     }
-    let staged = Staged::read(folder);
-    let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
+    let end = &merged(ends, staged, plan.engine.as_ref().ok());
     if end.summary.is_none() {
         let message = end.message.clone().unwrap_or_else(|| "the engine failed".to_owned());
         return Err(Failed {
@@ -41,31 +44,39 @@ pub(super) fn conclude(
     if end.code == ExitCode::Stopped as i32 {
         return Err(Failed::infrastructure("the engine was stopped"));
     }
-    let base = staged.base;
-    let known: HashSet<&str> = staged.names.iter().map(String::as_str).collect();
+    let base = staged.base.clone();
+    let names = Names::of(folder, plan, Some(&base));
+    let host_of: HashMap<&str, usize> = staged
+        .names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (name.as_str(), at % streams.len()))
+        .collect();
     let mut failed = Vec::new();
-    for file in end.files.iter().filter(|file| known.contains(file.file.as_str())) {
+    for file in &end.files {
+        let Some(host) = host_of.get(file.file.as_str()) else { continue };
+        let output = sandbox::left(&folder.join(host_name(*host))).join("output");
         let is_whole = file.output.is_some() && (file.rejected == 0 || !plan.is_strict);
         match &file.output {
             Some(name) if is_whole => {
                 let uri = uri_of(plan, &file.file, name);
-                put(buckets, &uri, (&output, name))?;
+                put(storage, &uri, (&output, name))?;
             }
-            _ => failed.push(file),
+            _ => failed.push((file, &streams[*host])),
         }
         if !plan.is_strict && file.rejected > 0 {
             let name = format!("_rejects/{}.parquet", file.file);
-            put(buckets, &plan.output.below(&name), (&output, &name))?;
+            put(storage, &plan.output.below(&name), (&output, &name))?;
         }
     }
-    for file in &failed {
-        streams.say_of_data(&data_log(&base, file));
+    for (file, streams) in &failed {
+        streams.say_of_data(&names.told(&data_log(&base, file)));
     }
     let result = end.summary.as_ref().map(ToString::to_string);
     if end.code == ExitCode::Ok as i32 && failed.is_empty() {
         return Ok(Outcome::Succeeded { result });
     }
-    let message = reason(plan, end, &base, &failed);
+    let message = names.told(&reason(plan, end, &base, &failed));
     Ok(Outcome::Failed { class: FailureClass::Algorithm, message, result })
 }
 
@@ -91,9 +102,9 @@ fn class_of(code: i32) -> FailureClass {
     }
 }
 
-fn reason(plan: &Plan, end: &End, base: &str, failed: &[&FileEnd]) -> String {
+fn reason(plan: &Plan, end: &End, base: &str, failed: &[(&FileEnd, &Streams)]) -> String {
     let total = end.files.len();
-    if let Some(first) = failed.first() {
+    if let Some((first, _)) = failed.first() {
         let why = first.reason.as_deref().unwrap_or("see the data log");
         let (failed, file) = (failed.len(), &first.file);
         let status = first.status.as_deref().unwrap_or(BAD_RECORD);
@@ -129,11 +140,10 @@ fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
 }
 
 /// Makes the file `name` of the outputs the object at `uri`.
-fn put(buckets: &Arc<BucketDir>, uri: &Uri, (output, name): (&Path, &str)) -> Result<(), Failed> {
+fn put(storage: &Storage, uri: &Uri, (output, name): (&Path, &str)) -> Result<(), Failed> {
     let failed = |error: std::io::Error| {
         Failed::infrastructure(format!("read the output `{name}`: {error}"))
     };
-    let key = uri.object_key()?;
     let file = match open_beneath(output, name) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let why = format!("AlgorithmError: the output `{name}` is no plain file: {error}");
@@ -141,15 +151,6 @@ fn put(buckets: &Arc<BucketDir>, uri: &Uri, (output, name): (&Path, &str)) -> Re
         }
         opened => opened.map_err(failed)?,
     };
-    let size = file.metadata().map_err(failed)?.len();
-    let bucket = uri.bucket_name()?;
-    let put = || {
-        let mut incoming = buckets.receive()?;
-        incoming.copy(&file, 0, size)?;
-        // Not an MD5, which a dash says; reading everything once more for it would be no use.
-        let etag = format!("{:032x}-1", rand::random::<u128>());
-        let record = Record { etag, ..Record::default() };
-        buckets.put(&bucket, &key, incoming, record, &Condition::None)
-    };
-    put().map(drop).map_err(|error| container::Failed::from_bucket(&error).into())
+    let done = storage.put_file(&uri.bucket, &uri.key, &file);
+    done.map_err(|error| container::Failed::from_storage(&error).into())
 }

@@ -10,16 +10,18 @@ use std::{
 };
 
 use bessemer_compute::{
-    Attached, Bind, Cause, Child, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
+    Bind, Cause, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
 };
-use bessemer_domain::{FailureClass, ProcessId};
-use bessemer_jobs::{Attempt, Control, identify_process, wait_for_exit};
+use bessemer_domain::FailureClass;
+use bessemer_jobs::{Attempt, Control, Resources};
 
 use super::{
+    super::container::Group,
     Failed, Order,
-    code::{CODE, MODEL},
+    code::{self, CODE, MODEL},
     end,
     order::{LEFT, ORDER},
+    program::program,
     streams::Streams,
 };
 
@@ -36,49 +38,57 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Processes and threads of a job, at most.
 const PROCESSES: u32 = 4096;
 
-/// Where an attempt's parts are, in the job's folder.
-pub(super) fn left(folder: &Path) -> PathBuf {
-    folder.join(LEFT)
+/// Where an instance's parts are, in its folder.
+pub(super) fn left(host: &Path) -> PathBuf {
+    host.join(LEFT)
+}
+
+/// Where the notes of an instance's sandbox are.
+fn notes(host: &Path, number: u32) -> PathBuf {
+    host.join(format!("control-{number}"))
 }
 
 /// What an attempt runs with, beside its order.
 pub(super) struct Setting<'r> {
     pub(super) folder: &'r Path,
+    /// Where the jobs' folders are.
+    pub(super) runs: &'r Path,
     pub(super) environment: &'r Environment,
     pub(super) variables: Vec<(String, String)>,
     /// Whether it has this machine's network.
     pub(super) has_network: bool,
-    pub(super) streams: &'r Streams,
+    /// What each instance has.
+    pub(super) resources: Resources,
 }
 
-/// Makes ready what the sandbox sees, and says how it is to run.
+/// Makes ready what the sandbox of instance `index` sees, and says how it is to run.
 pub(super) fn prepare(
     attempt: &Attempt,
-    order: &Order,
+    index: usize,
+    (host, order, streams): (&Path, &Order, &Streams),
     setting: &Setting<'_>,
 ) -> Result<ProcessSpec, Failed> {
     let folder = setting.folder;
-    let left = left(folder);
+    let left = left(host);
     fs::create_dir_all(&left).map_err(Failed::infrastructure)?;
     end::forget(&left).map_err(Failed::infrastructure)?;
-    order.write(folder).map_err(Failed::infrastructure)?;
+    order.write(host).map_err(Failed::infrastructure)?;
     let uid = rustix::process::geteuid()
         .is_root()
         .then(|| UidRange::default().of_attempt(attempt.job.id.0.unsigned_abs()));
     let (inputs, unpacked, code) =
-        (folder.join("inputs"), folder.join("unpacked"), folder.join("code"));
+        (folder.join("inputs"), code::unpacked(folder, index), folder.join("code"));
     if let Some(uid) = uid {
         let given = [&left, &unpacked, &code].into_iter().filter(|folder| folder.exists());
         for folder in given {
             hand_over(folder, uid).map_err(Failed::infrastructure)?;
         }
-        for folder in [&inputs, &folder.join(ORDER)] {
+        for folder in [&inputs, &host.join(ORDER)] {
             open_to_all(folder).map_err(Failed::infrastructure)?;
         }
     }
-    let engine = std::env::current_exe().map_err(Failed::infrastructure)?;
-    let control = folder.join(format!("control-{}", attempt.number));
-    let mut spec = ProcessSpec::new(ENGINE, control, setting.streams.sink());
+    let engine = program(setting.runs).map_err(Failed::infrastructure)?;
+    let mut spec = ProcessSpec::new(ENGINE, notes(host, attempt.number), streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
     spec.env = environment(setting);
     spec.cwd = match (code.exists(), unpacked.join("code").is_dir()) {
@@ -90,7 +100,7 @@ pub(super) fn prepare(
     spec.mounts = vec![
         Bind::read_only(engine, ENGINE),
         Bind::read_only(inputs, INPUTS),
-        Bind::read_only(folder.join(ORDER), Path::new(JOB).join(ORDER)),
+        Bind::read_only(host.join(ORDER), Path::new(JOB).join(ORDER)),
         Bind::writable(left, Path::new(JOB).join(LEFT)),
         Bind::writable(unpacked, MODEL),
     ];
@@ -99,8 +109,8 @@ pub(super) fn prepare(
     }
     spec.mounts.extend(setting.environment.mounts.iter().cloned());
     spec.limits = Limits {
-        memory: Some(attempt.resources.memory),
-        cores: Some(f64::from(attempt.resources.cores)),
+        memory: Some(setting.resources.memory),
+        cores: Some(f64::from(setting.resources.cores)),
         processes: Some(PROCESSES),
         ..Limits::default()
     };
@@ -156,52 +166,35 @@ fn open_to_all(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs the order to its end.
+/// Runs the orders to their ends.
 pub(super) async fn run(
     launcher: &Launcher,
-    spec: ProcessSpec,
+    specs: Vec<ProcessSpec>,
     control: &Control,
 ) -> Result<(), Failed> {
-    let (launcher, failed) = (launcher.clone(), |error| Failed::infrastructure(error));
-    let prepared =
-        blocking(move || launcher.prepare(&spec).map_err(|error| launch(&error))).await?;
-    let process = identify_process(prepared.id().pid).map_err(failed)?;
-    control.launched(Some(process.clone())).await.map_err(Failed::infrastructure)?;
-    let child = blocking(move || prepared.go().map_err(|error| launch(&error))).await?;
-    follow(child, &process, control).await
+    let group = Group::start(launcher, specs, control).await?;
+    follow(group, control).await
 }
 
-/// Waits for what an earlier server started. False: nothing ever ran.
+/// Waits for what an earlier server started for the instances with these folders. False: some never
+/// ran, and the others have been ended.
 pub(super) async fn resume(
     launcher: &Launcher,
-    folder: &Path,
+    hosts: &[PathBuf],
     number: u32,
     control: &Control,
 ) -> Result<bool, Failed> {
-    let notes = folder.join(format!("control-{number}"));
-    let attached = launcher.reattach(&notes).map_err(|error| launch(&error))?;
-    match attached {
-        Attached::Running(child) => {
-            let Ok(process) = identify_process(child.id().pid) else { return Ok(true) };
-            follow(child, &process, control).await.map(|()| true)
-        }
-        Attached::Ended(exit) => judge(exit.cause).map(|()| true),
-        Attached::Failed(_) | Attached::Nothing => Ok(false),
-    }
+    let notes: Vec<PathBuf> = hosts.iter().map(|host| notes(host, number)).collect();
+    let Ok(group) = Group::attach(launcher, &notes) else { return Ok(false) };
+    follow(group, control).await.map(|()| true)
 }
 
-/// Waits for the end, or brings it about once the job is told to stop.
-async fn follow(child: Child, process: &ProcessId, control: &Control) -> Result<(), Failed> {
-    tokio::select! {
-        ended = wait_for_exit(process) => ended.map_err(Failed::infrastructure)?,
-        _ = control.stopping() => {
-            // What has not ended by then its supervisor kills.
-            child.stop().map_err(|error| launch(&error))?;
-            wait_for_exit(process).await.map_err(Failed::infrastructure)?;
-        }
-    }
-    let exit = blocking(move || child.wait().map_err(|error| launch(&error))).await?;
-    judge(exit.cause)
+/// Waits for the ends of all. How their work ended they tell by themselves; one that can't, and the
+/// others with it, is tried again.
+async fn follow(group: Group, control: &Control) -> Result<(), Failed> {
+    let nothing_to_see = || tokio::spawn(async {});
+    let ended = group.wait(control, nothing_to_see).await?;
+    ended.exits.iter().try_for_each(|exit| judge(exit.cause))
 }
 
 /// What the sandbox was ended for, if it was; how its work ended it tells by itself.
@@ -218,15 +211,4 @@ fn judge(cause: Option<Cause>) -> Result<(), Failed> {
         )),
         _ => Ok(()),
     }
-}
-
-fn launch(error: &bessemer_compute::LaunchError) -> Failed {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    Failed::infrastructure(format!("failed to {error}{}", source.unwrap_or_default()))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
-) -> Result<T, Failed> {
-    tokio::task::spawn_blocking(work).await.map_err(Failed::infrastructure)?
 }

@@ -3,18 +3,19 @@
 
 use std::{
     fs::{self, File},
-    os::fd::AsRawFd,
     path::Path,
 };
 
-use bessemer_objects::buckets::{BucketDir, BucketError};
-use rustix::fs::{AtFlags, CWD, linkat};
+use bessemer_objects::storage::{Storage, Stored};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::container::{self, Input, LONGEST_MANIFEST, Uri, inputs_below, names_of_manifest},
+    super::container::{
+        AT_ONCE, Input, LONGEST_MANIFEST, Uri, give_name, inputs_below, names_of_manifest, open,
+        open_all,
+    },
     Failed,
-    code::{StagedModel, stage_model},
+    code::{self, StagedModel, stage_model},
     plan::Plan,
 };
 
@@ -30,6 +31,16 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// How many of `instances` have an input.
+    pub(super) fn hosts(&self, instances: usize) -> usize {
+        self.names.len().min(instances)
+    }
+
+    /// The inputs of instance `index` of `hosts`: shared out by key.
+    pub(super) fn share(&self, index: usize, hosts: usize) -> Vec<String> {
+        self.names.iter().skip(index).step_by(hosts).cloned().collect()
+    }
+
     /// What an earlier attempt put into `folder`, if it came to its end.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(folder.join(NOTE)).ok()?).ok()
@@ -40,28 +51,30 @@ impl Staged {
 const NOTE: &str = "staged.json";
 
 /// Puts the inputs and the model of a job into `folder`. What an earlier attempt put there stays.
-pub(super) fn stage(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<Staged, Failed> {
+pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Staged, Failed> {
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
-    for part in ["inputs", "model", "unpacked", "code"] {
-        let part = folder.join(part);
+    let unpacked = (0..plan.instances).map(|index| code::unpacked(folder, index));
+    let parts = ["inputs", "model", "code"].map(|part| folder.join(part));
+    for part in parts.into_iter().chain(unpacked) {
         if part.exists() {
             fs::remove_dir_all(&part).map_err(Failed::infrastructure)?;
         }
     }
-    let inputs = if plan.is_manifest { of_manifest(buckets, plan)? } else { below(buckets, plan)? };
+    let inputs = if plan.is_manifest { of_manifest(storage, plan)? } else { below(storage, plan)? };
     let mut names = Vec::new();
-    for Input { uri, relative } in &inputs {
-        let target = folder.join("inputs").join(relative);
-        link(buckets, uri, &target)?;
-        names.push(relative.clone());
+    for some in inputs.chunks(AT_ONCE) {
+        for (Input { uri, relative }, object) in some.iter().zip(open_all(storage, some)?) {
+            name(uri, &object, &folder.join("inputs").join(relative))?;
+            names.push(relative.clone());
+        }
     }
     if names.is_empty() {
         let uri = &plan.input;
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let model = stage_model(buckets, plan, folder)?;
+    let model = stage_model(storage, plan, folder, plan.instances.min(names.len()))?;
     let base = inputs.first().and_then(|Input { uri, relative }| {
         let uri = format!("{}/{}", uri.bucket, uri.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)
@@ -73,12 +86,12 @@ pub(super) fn stage(buckets: &BucketDir, plan: &Plan, folder: &Path) -> Result<S
 }
 
 /// The objects whose keys begin with the job's prefix.
-fn below(buckets: &BucketDir, plan: &Plan) -> Result<Vec<Input>, Failed> {
-    inputs_below(buckets, &plan.input)?.into_iter().map(checked).collect()
+fn below(storage: &Storage, plan: &Plan) -> Result<Vec<Input>, Failed> {
+    inputs_below(storage, &plan.input)?.into_iter().map(checked).collect()
 }
 
 /// The objects that a manifest names.
-fn of_manifest(buckets: &BucketDir, plan: &Plan) -> Result<Vec<Input>, Failed> {
+fn of_manifest(storage: &Storage, plan: &Plan) -> Result<Vec<Input>, Failed> {
     let uri = &plan.input;
     let malformed = || {
         Failed::invalid(format!(
@@ -86,11 +99,11 @@ fn of_manifest(buckets: &BucketDir, plan: &Plan) -> Result<Vec<Input>, Failed> {
              \"name\", …]"
         ))
     };
-    let object = open(buckets, &plan.input)?;
-    if object.metadata().map_err(Failed::infrastructure)?.len() > LONGEST_MANIFEST {
+    let object = open(storage, &plan.input)?;
+    if object.size > LONGEST_MANIFEST {
         return Err(Failed::invalid(format!("ClientError: The manifest `{uri}` is too large")));
     }
-    let text = std::io::read_to_string(object).map_err(|_| malformed())?;
+    let text = std::io::read_to_string(object.file).map_err(|_| malformed())?;
     let input = |(uri, relative): (String, String)| {
         let uri = Uri::read(&uri).map_err(Failed::invalid)?;
         checked(Input { uri, relative })
@@ -109,24 +122,17 @@ fn checked(input: Input) -> Result<Input, Failed> {
 }
 
 /// Makes `target` the object at `uri`, by a link or else by a copy.
-pub(super) fn link(buckets: &BucketDir, uri: &Uri, target: &Path) -> Result<(), Failed> {
-    let object = open(buckets, uri)?;
-    let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(Failed::infrastructure)?;
-    let open = format!("/proc/self/fd/{}", object.as_raw_fd());
-    if linkat(CWD, open.as_str(), CWD, target, AtFlags::SYMLINK_FOLLOW).is_ok() {
-        return Ok(());
-    }
-    let copied = File::create(target).and_then(|mut copy| std::io::copy(&mut &object, &mut copy));
-    copied.map(drop).map_err(|error| Failed::infrastructure(format!("copy `{uri}`: {error}")))
+pub(super) fn link(storage: &Storage, uri: &Uri, target: &Path) -> Result<(), Failed> {
+    name(uri, &open(storage, uri)?, target)
 }
 
-fn open(buckets: &BucketDir, uri: &Uri) -> Result<File, Failed> {
-    match buckets.open_object(&uri.bucket_name()?, &uri.object_key()?) {
-        Ok(object) => Ok(object.file),
-        Err(BucketError::NoSuchKey(_)) => {
-            Err(Failed::invalid(format!("ClientError: There is no object `{uri}`")))
-        }
-        Err(error) => Err(container::Failed::from_bucket(&error).into()),
+fn name(uri: &Uri, object: &Stored, target: &Path) -> Result<(), Failed> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Failed::infrastructure)?;
+    if give_name(&object.file, target) {
+        return Ok(());
     }
+    let mut content = &object.file;
+    let copied = File::create(target).and_then(|mut copy| std::io::copy(&mut content, &mut copy));
+    copied.map(drop).map_err(|error| Failed::infrastructure(format!("copy `{uri}`: {error}")))
 }

@@ -1,5 +1,5 @@
-//! The log streams of a job, as SageMaker names them: `<job>/algo-1-<seconds>` for what the model's
-//! host writes, and `<that>/data-log` for what became of the data.
+//! The log streams of a job, as SageMaker names them: `<job>/algo-N-<seconds>` for what the model's
+//! host of each instance writes, and `<that>/data-log` for what became of the data.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -12,10 +12,12 @@ use bessemer_domain::SystemClock;
 use bessemer_store::Job;
 use serde::{Deserialize, Serialize};
 
+use super::super::container::host_name;
+
 /// Bytes of a stream at most.
 const MOST: u64 = 1 << 30;
 
-/// The files of a job's log streams. One process at a time writes to them.
+/// The files of an instance's log streams. One process at a time writes to them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Streams {
     host: PathBuf,
@@ -23,9 +25,10 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn of(logs: &LogFolder, job: &Job) -> Self {
+    /// Those of instance `index`.
+    pub(super) fn of(logs: &LogFolder, job: &Job, index: usize) -> Self {
         let group = log_group_of(job.kind);
-        let stream = format!("{}/algo-1-{}", job.name, job.created_at / 1000);
+        let stream = format!("{}/{}-{}", job.name, host_name(index), job.created_at / 1000);
         let data = logs.file(group, &format!("{stream}/data-log"));
         Self { host: logs.file(group, &stream), data }
     }

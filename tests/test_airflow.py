@@ -1,4 +1,4 @@
-"""Airflow's operators and sensors for SageMaker, unmodified, under `bessemer exec`."""
+"""Airflow's operators and sensors for SageMaker and Batch, unmodified, under `bessemer exec`."""
 
 import contextlib
 import io
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kit import clients, cli, models, platform
+from kit.batch import Batch
 
 
 class Airflow:
@@ -93,3 +94,19 @@ def test_processing_and_training_operators_run_jobs(airflow):
     read = clients.read(airflow.server, "s3://lake/models/sum/output/model.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(read)) as archive:
         assert archive.extractfile("sum.txt").read() == b"18"
+
+
+def test_batch_operators_and_sensors_run_jobs(airflow):
+    batch = Batch(airflow.server, "airflow").make()
+    batch.define("says", "echo", "hello")
+    batch.define("copy", "s3", "cp", "Ref::from", "Ref::to", image="public.ecr.aws/aws-cli/aws-cli:latest")
+    put(airflow, "batch/in.txt", "content")
+    airflow.run("dags", "test", "batch")
+    states = airflow.states()
+    tasks = ("environment", "valid", "queue", "waits", "starts", "ended")
+    assert [states[f"batch.{task}"] for task in tasks] == ["success"] * len(tasks)
+    assert clients.read(airflow.server, "s3://lake/batch/out.txt") == b"content"
+    [environment] = batch.client.describe_compute_environments(computeEnvironments=["fargate"])["computeEnvironments"]
+    assert environment["computeResources"]["type"] == "FARGATE"
+    airflow.run("dags", "test", "batch_failing", expect=1)
+    assert airflow.states()["batch_failing.fails"] == "failed"

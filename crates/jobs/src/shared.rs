@@ -101,7 +101,9 @@ impl Shared {
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
             let jobs = shared.store.batch().submit(jobs, within, shared.now()).await?;
-            jobs.iter().for_each(|job| shared.enter(job));
+            for job in &jobs {
+                shared.enter(job);
+            }
             shared.changed.notify_one();
             shared.batch_changed.notify_one();
             Ok(())

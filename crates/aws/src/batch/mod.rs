@@ -14,6 +14,7 @@ mod request;
 mod resource;
 mod retry;
 mod service_environments;
+mod service_jobs;
 mod shares;
 mod submit;
 mod tags;
@@ -60,6 +61,10 @@ pub(crate) async fn call(
         "ListJobs" => list::list(platform, decode(call)?).await,
         "CancelJob" => end::end(platform, Asked::Cancel, decode(call)?).await,
         "TerminateJob" => end::end(platform, Asked::Terminate, decode(call)?).await,
+        "SubmitServiceJob" => service_jobs::submit(platform, caller, input).await,
+        "DescribeServiceJob" => service_jobs::describe(platform, decode(call)?).await,
+        "ListServiceJobs" => service_jobs::list(platform, input).await,
+        "TerminateServiceJob" => service_jobs::terminate(platform, decode(call)?).await,
         "TagResource" => tags::add(platform, decode(call)?).await,
         "UntagResource" => tags::remove(platform, decode(call)?).await,
         "ListTagsForResource" => tags::list(platform, decode(call)?).await,

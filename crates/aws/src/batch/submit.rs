@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bessemer_domain::{JobKind, Limits};
-use bessemer_store::{BatchDefinition, BatchJob, NewBatchBody, NewBatchJob, NewJob, Tag};
+use bessemer_store::{
+    BatchDefinition, BatchJob, BatchResourceKind, NewBatchBody, NewBatchJob, NewJob, Tag,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -167,12 +169,10 @@ async fn share(
     identifier: Option<&str>,
 ) -> Result<String, Error> {
     let arn = queue.text("schedulingPolicyArn");
-    let policy = match arn.is_empty() {
-        true => None,
-        false => {
-            let kind = bessemer_store::BatchResourceKind::SchedulingPolicy;
-            resource::find(platform, kind, arn).await?
-        }
+    let policy = if arn.is_empty() {
+        None
+    } else {
+        resource::find(platform, BatchResourceKind::SchedulingPolicy, arn).await?
     };
     match (policy, identifier) {
         (Some(policy), Some(identifier)) => {
@@ -355,7 +355,7 @@ fn after(dependencies: &[Dependency], id: &str, place: Option<u32>) -> Vec<Strin
 }
 
 /// A random id in the form of AWS's.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let bits = rand::random::<u128>() & !(0xf << 76) & !(0xc << 60) | 0x4 << 76 | 0x8 << 60;
     let hex = format!("{bits:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])

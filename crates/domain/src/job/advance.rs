@@ -23,12 +23,12 @@ impl Lifecycle {
                 self.admitted(*lease_until)
             }
             (JobState::Queued | JobState::Backoff { .. }, JobEvent::Due) => self.waited(at)?,
-            (JobState::Held, JobEvent::Released) => self.queued(at),
             (
                 JobState::Held | JobState::Queued | JobState::Backoff { .. },
                 JobEvent::StopRequested | JobEvent::Cancelled,
             ) => self.with(JobState::Stopped),
-            (JobState::Backoff { .. }, JobEvent::RetryRequested) => self.queued(at),
+            (JobState::Held, JobEvent::Released)
+            | (JobState::Backoff { .. }, JobEvent::RetryRequested) => self.queued(at),
             (JobState::Failed { .. } | JobState::Stopped, JobEvent::RetryRequested) => {
                 Self { attempts: 0, refusals: 0, run_millis: 0, ..self.queued(at) }
             }

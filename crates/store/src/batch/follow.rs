@@ -143,10 +143,7 @@ pub(super) async fn ask(
     reason: &str,
 ) -> Result<Option<()>, StoreError> {
     let Some(row) = rows(conn, "id = ?", id).await?.pop() else { return Ok(None) };
-    let children = match row.is_array {
-        true => rows(conn, "parent = ?", id).await?,
-        false => Vec::new(),
-    };
+    let children = if row.is_array { rows(conn, "parent = ?", id).await? } else { Vec::new() };
     for mut row in children.into_iter().chain([row]).filter(|row| !row.status.is_final()) {
         row.wait.asked = row.wait.asked.max(Some(asked));
         if row.is_array || row.to_do().is_some() {

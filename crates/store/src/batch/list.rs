@@ -59,24 +59,21 @@ pub(super) async fn page(
 
 fn statement(query: &BatchJobQuery) -> Result<QueryBuilder<Sqlite>, StoreError> {
     let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM batch_jobs WHERE "));
-    let order = match &query.parent {
-        Some(parent) => {
-            sql.push("parent = ").push_bind(parent.clone());
-            ""
-        }
-        None => {
-            sql.push("parent IS NULL AND queue = ").push_bind(query.queue.clone());
-            " DESC"
-        }
+    let order = if let Some(parent) = &query.parent {
+        sql.push("parent = ").push_bind(parent.clone());
+        ""
+    } else {
+        sql.push("parent IS NULL AND queue = ").push_bind(query.queue.clone());
+        " DESC"
     };
     if let Some(status) = query.status {
         sql.push(" AND status = ").push_bind(status.as_str());
     }
     any_like(&mut sql, "name", &query.names);
     let definitions = query.definitions.iter();
-    let of_any_revision = |definition: &String| match definition.contains([':', '*']) {
-        true => definition.clone(),
-        false => format!("{definition}:*"),
+    let of_any_revision = |definition: &String| {
+        let is_whole = definition.contains([':', '*']);
+        if is_whole { definition.clone() } else { format!("{definition}:*") }
     };
     any_like(&mut sql, "definition", &definitions.map(of_any_revision).collect::<Vec<_>>());
     let ranges =

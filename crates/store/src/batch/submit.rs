@@ -1,6 +1,8 @@
 //! New jobs of Batch, with what they wait for.
 
-use bessemer_domain::{BatchCounts, BatchStatus, BatchWait, JobId, Lifecycle, StateName};
+use bessemer_domain::{
+    BatchCounts, BatchStatus, BatchToDo, BatchWait, JobId, Lifecycle, StateName,
+};
 use sqlx::SqliteConnection;
 
 use super::follow::DEPENDENCY_FAILED;
@@ -130,7 +132,7 @@ async fn insert(
         .bind(wait.waits)
         .bind(wait.is_doomed)
         .bind(wait.is_doomed.then_some(DEPENDENCY_FAILED))
-        .bind(to_do.map(|to_do| to_do.as_str()))
+        .bind(to_do.map(BatchToDo::as_str))
         .bind(document.map(|_| size));
     for count in counts.0 {
         query = query.bind(count);

@@ -112,3 +112,14 @@ def test_processors_run_scripts(server, tmp_path):
         output = clients.read(server, one["output"] + "/numbers.txt").split()
         assert [int(number) for number in output] == [factor, 2 * factor, 3 * factor]
     assert "numbers.txt: 3 numbers" in ran.stdout
+
+
+def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/pipeline.py", clients.SCRIPTS / "source"))
+    assert told["created"] == told["updated"]
+    assert told["status"] == "Succeeded"
+    assert told["steps"] == {"Prepare": "Succeeded", "Measure": "Succeeded", "Check": "Succeeded"}
+    assert told["error"] == "WaiterError" and "total above 5.0" in told["reason"]
+    assert told["hits"] == ["Measure", "Prepare"] and told["source"]
+    assert {"Name": "Limit", "Value": "5.0"} in told["parameters"]
+    assert told["executions"] == 2

@@ -9,6 +9,8 @@ SCRIPTS = Path(__file__).parents[1] / "clients"
 
 # Variables that `cargo xtask test` sets: the interpreters of the clients' environments.
 SDK_V2, SDK_V3, AIRFLOW = "BESSEMER_TEST_SDK_V2", "BESSEMER_TEST_SDK_V3", "BESSEMER_TEST_AIRFLOW"
+# A boto3 that speaks the query protocol to SQS.
+QUERY = "BESSEMER_TEST_QUERY"
 
 
 def run(server, client, script, *arguments, **options):

@@ -25,7 +25,73 @@ struct Wanted {
     operations: &'static [&'static str],
     /// Collections that AWS takes empty, whatever their model says.
     may_be_empty: &'static [&'static str],
+    /// Names whose values the service judges itself, in words of its own.
+    open: &'static [&'static str],
+    /// What the service's model said while it spoke the query protocol.
+    query: Option<&'static Query>,
 }
+
+/// What is left out of models of services that have moved from the query protocol to JSON, and that
+/// older clients go by.
+struct Query {
+    namespace: &'static str,
+    /// Names of a list's elements, and of a map's keys and values.
+    parts: &'static [(&'static str, &'static [&'static str])],
+    /// Names of members, by structure and member.
+    members: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const NAME_AND_VALUE: &[&str] = &["Name", "Value"];
+
+/// As botocore 1.31.62 has it, the last but few that spoke it.
+const SQS_QUERY: Query = Query {
+    namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
+    parts: &[
+        ("AWSAccountIdList", &["AWSAccountId"]),
+        ("ActionNameList", &["ActionName"]),
+        ("AttributeNameList", &["AttributeName"]),
+        ("BatchResultErrorEntryList", &["BatchResultErrorEntry"]),
+        ("BinaryList", &["BinaryListValue"]),
+        (
+            "ChangeMessageVisibilityBatchRequestEntryList",
+            &["ChangeMessageVisibilityBatchRequestEntry"],
+        ),
+        (
+            "ChangeMessageVisibilityBatchResultEntryList",
+            &["ChangeMessageVisibilityBatchResultEntry"],
+        ),
+        ("DeleteMessageBatchRequestEntryList", &["DeleteMessageBatchRequestEntry"]),
+        ("DeleteMessageBatchResultEntryList", &["DeleteMessageBatchResultEntry"]),
+        ("ListMessageMoveTasksResultEntryList", &["ListMessageMoveTasksResultEntry"]),
+        ("MessageAttributeNameList", &["MessageAttributeName"]),
+        ("MessageBodyAttributeMap", NAME_AND_VALUE),
+        ("MessageBodySystemAttributeMap", NAME_AND_VALUE),
+        ("MessageList", &["Message"]),
+        ("MessageSystemAttributeList", &["MessageSystemAttributeName"]),
+        ("MessageSystemAttributeMap", NAME_AND_VALUE),
+        ("QueueAttributeMap", NAME_AND_VALUE),
+        ("QueueUrlList", &["QueueUrl"]),
+        ("SendMessageBatchRequestEntryList", &["SendMessageBatchRequestEntry"]),
+        ("SendMessageBatchResultEntryList", &["SendMessageBatchResultEntry"]),
+        ("StringList", &["StringListValue"]),
+        ("TagKeyList", &["TagKey"]),
+        ("TagMap", &["Key", "Value"]),
+    ],
+    members: &[
+        ("CreateQueueRequest", "Attributes", "Attribute"),
+        ("CreateQueueRequest", "tags", "Tag"),
+        ("GetQueueAttributesResult", "Attributes", "Attribute"),
+        ("ListQueueTagsResult", "Tags", "Tag"),
+        ("Message", "Attributes", "Attribute"),
+        ("Message", "MessageAttributes", "MessageAttribute"),
+        ("SendMessageBatchRequestEntry", "MessageAttributes", "MessageAttribute"),
+        ("SendMessageBatchRequestEntry", "MessageSystemAttributes", "MessageSystemAttribute"),
+        ("SendMessageRequest", "MessageAttributes", "MessageAttribute"),
+        ("SendMessageRequest", "MessageSystemAttributes", "MessageSystemAttribute"),
+        ("SetQueueAttributesRequest", "Attributes", "Attribute"),
+        ("TagQueueRequest", "Tags", "Tag"),
+    ],
+};
 
 const WANTED: &[Wanted] = &[
     Wanted {
@@ -35,27 +101,56 @@ const WANTED: &[Wanted] = &[
         operations: &[
             "AddTags",
             "CreateModel",
+            "CreateModelPackage",
+            "CreateModelPackageGroup",
+            "CreatePipeline",
             "CreateProcessingJob",
             "CreateTrainingJob",
             "CreateTransformJob",
             "DeleteModel",
+            "DeleteModelPackage",
+            "DeleteModelPackageGroup",
+            "DeletePipeline",
             "DeleteTags",
             "DescribeModel",
+            "DescribeModelPackage",
+            "DescribeModelPackageGroup",
+            "DescribePipeline",
+            "DescribePipelineDefinitionForExecution",
+            "DescribePipelineExecution",
             "DescribeProcessingJob",
             "DescribeTrainingJob",
             "DescribeTransformJob",
+            "ListModelPackageGroups",
+            "ListModelPackages",
             "ListModels",
+            "ListPipelineExecutionSteps",
+            "ListPipelineExecutions",
+            "ListPipelineParametersForExecution",
+            "ListPipelineVersions",
+            "ListPipelines",
             "ListProcessingJobs",
             "ListTags",
             "ListTrainingJobs",
             "ListTransformJobs",
+            "RetryPipelineExecution",
             "Search",
+            "SendPipelineExecutionStepFailure",
+            "SendPipelineExecutionStepSuccess",
+            "StartPipelineExecution",
+            "StopPipelineExecution",
             "StopProcessingJob",
             "StopTrainingJob",
             "StopTransformJob",
+            "UpdateModelPackage",
+            "UpdatePipeline",
+            "UpdatePipelineExecution",
+            "UpdatePipelineVersion",
             "UpdateTrainingJob",
         ],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
     Wanted {
         name: "sts",
@@ -63,6 +158,8 @@ const WANTED: &[Wanted] = &[
         validation_error: "ValidationError",
         operations: &["GetCallerIdentity"],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
     Wanted {
         name: "iam",
@@ -70,6 +167,8 @@ const WANTED: &[Wanted] = &[
         validation_error: "ValidationError",
         operations: &["GetRole", "SimulatePrincipalPolicy"],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
     Wanted {
         name: "logs",
@@ -92,6 +191,8 @@ const WANTED: &[Wanted] = &[
             "UntagResource",
         ],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
     Wanted {
         name: "batch",
@@ -133,21 +234,55 @@ const WANTED: &[Wanted] = &[
         ],
         // Airflow's operator sends no tags as an empty map.
         may_be_empty: &["TagrisTagsMap"],
+        open: &[],
+        query: None,
     },
-    // What no service of ours speaks yet: fixtures for the tests of the other protocols.
     Wanted {
         name: "sqs",
-        target: "crates/aws-wire/tests/models/sqs.json",
+        target: "crates/aws-wire/models/sqs.json",
         validation_error: "InvalidParameterValueException",
-        operations: &["GetQueueUrl", "ReceiveMessage", "SendMessage"],
+        operations: &[
+            "AddPermission",
+            "CancelMessageMoveTask",
+            "ChangeMessageVisibility",
+            "ChangeMessageVisibilityBatch",
+            "CreateQueue",
+            "DeleteMessage",
+            "DeleteMessageBatch",
+            "DeleteQueue",
+            "GetQueueAttributes",
+            "GetQueueUrl",
+            "ListDeadLetterSourceQueues",
+            "ListMessageMoveTasks",
+            "ListQueueTags",
+            "ListQueues",
+            "PurgeQueue",
+            "ReceiveMessage",
+            "RemovePermission",
+            "SendMessage",
+            "SendMessageBatch",
+            "SetQueueAttributes",
+            "StartMessageMoveTask",
+            "TagQueue",
+            "UntagQueue",
+        ],
         may_be_empty: &[],
+        open: &[
+            "MessageSystemAttributeName",
+            "MessageSystemAttributeNameForSends",
+            "QueueAttributeName",
+        ],
+        query: Some(&SQS_QUERY),
     },
+    // What no service of ours speaks yet: fixtures for the tests of the other protocols.
     Wanted {
         name: "sns",
         target: "crates/aws-wire/tests/models/sns.json",
         validation_error: "InvalidParameter",
         operations: &["Publish", "SetTopicAttributes"],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
     Wanted {
         name: "lambda",
@@ -155,6 +290,8 @@ const WANTED: &[Wanted] = &[
         validation_error: "ValidationException",
         operations: &["GetFunction", "Invoke", "ListFunctions", "UntagResource"],
         may_be_empty: &[],
+        open: &[],
+        query: None,
     },
 ];
 
@@ -265,17 +402,50 @@ fn compact(full: &Value, wanted: &Wanted) -> Result<String> {
             if rest { place() } else { name.clone() }
         })
         .collect();
-    let shapes = reached
+    let mut shapes: Map<String, Value> = reached
         .into_iter()
         .map(|name| {
             let mut shape = compact_shape(&full["shapes"][&name]);
             if wanted.may_be_empty.contains(&name.as_str()) {
                 shape["min"] = json!(0);
             }
+            if let Some(shape) = shape.as_object_mut()
+                && wanted.open.contains(&name.as_str())
+            {
+                shape.remove("enum");
+            }
             (name, shape)
         })
         .collect();
+    if let Some(query) = wanted.query {
+        add_query(query, &mut metadata, &mut operations, &mut shapes)?;
+    }
     Ok(render(&metadata, &operations, &unsupported, &shapes))
+}
+
+/// Adds what the query protocol needs.
+fn add_query(
+    query: &Query,
+    metadata: &mut Map<String, Value>,
+    operations: &mut Map<String, Value>,
+    shapes: &mut Map<String, Value>,
+) -> Result<()> {
+    metadata.insert("xmlNamespace".to_owned(), json!(query.namespace));
+    for (name, operation) in operations.iter_mut().filter(|(_, row)| !row["output"].is_null()) {
+        operation["wrapper"] = json!(format!("{name}Result"));
+    }
+    for (shape, names) in query.parts {
+        let shape = shapes.get_mut(*shape).with_context(|| format!("no shape `{shape}`"))?;
+        let parts: &[&str] = if names.len() == 1 { &["member"] } else { &["key", "value"] };
+        for (part, name) in parts.iter().zip(*names) {
+            shape[part]["locationName"] = json!(name);
+        }
+    }
+    for (shape, member, name) in query.members {
+        let shape = shapes.get_mut(*shape).with_context(|| format!("no shape `{shape}`"))?;
+        shape["members"][member]["queryName"] = json!(name);
+    }
+    Ok(())
 }
 
 /// An operation without its prose, and the names of its shapes.
@@ -387,6 +557,8 @@ mod tests {
             validation_error: "V",
             operations: &["A"],
             may_be_empty: &[],
+            open: &[],
+            query: None,
         };
         let compact: Value = serde_json::from_str(&compact(&full, &wanted).unwrap()).unwrap();
         assert_eq!(

@@ -24,6 +24,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("BESSEMER_TEST_SDK_V2", "tests/clients/environments/sdk-v2.lock"),
     ("BESSEMER_TEST_SDK_V3", "tests/clients/environments/sdk-v3.lock"),
     ("BESSEMER_TEST_AIRFLOW", "tests/clients/environments/airflow.lock"),
+    ("BESSEMER_TEST_QUERY", "tests/clients/environments/query.lock"),
 ];
 
 /// A virtual environment that holds the locked packages.

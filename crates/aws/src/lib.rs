@@ -14,6 +14,7 @@ mod platform;
 mod s3;
 mod sagemaker;
 mod server;
+mod sqs;
 mod sts;
 
 pub use batch::{BatchRequest, exit_of as batch_exit_of, weigh_shares};
@@ -21,5 +22,5 @@ pub use caller::Caller;
 pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use logs::group_of as log_group_of;
 pub use platform::{ACCOUNT, Platform};
-pub use sagemaker::{FinalMetric, JobRequest, JobResult, TransformRequest};
+pub use sagemaker::{FinalMetric, JobRequest, JobResult, StepBackend, TransformRequest};
 pub use server::{Server, ServerOptions};

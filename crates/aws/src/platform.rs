@@ -6,6 +6,8 @@ use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
 use bessemer_jobs::Jobs;
 use bessemer_objects::storage::Storage;
+use bessemer_pipelines::Pipelines;
+use bessemer_queues::Queues;
 use bessemer_store::Store;
 
 use crate::key_ring::KeyRing;
@@ -20,6 +22,10 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
+    /// Pipelines' executions.
+    pub pipelines: Pipelines,
+    /// What SQS holds.
+    pub queues: Queues,
     /// Where objects are.
     pub storage: Storage,
     /// What jobs wrote.

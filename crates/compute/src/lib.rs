@@ -15,8 +15,12 @@
 //! server lives or not. It leaves `process.json` and, at the end, `exit.json` in the process's control
 //! folder, so a restarted server finds the process again ([`Launcher::reattach`]) or reads how it
 //! ended. If the supervisor is killed, the kernel ends the sandbox with it.
+//!
+//! An order may name a container of Docker instead of a sandbox ([`docker`]); its supervisor then speaks
+//! to Docker's daemon, and whoever finds the supervisor gone removes the container.
 
 mod cgroups;
+pub mod docker;
 pub mod environments;
 mod error;
 mod exit;

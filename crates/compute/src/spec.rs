@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::docker::ContainerSpec;
+
 /// A process to run in a sandbox. It inherits nothing: no environment, no open files, no folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {
@@ -38,6 +40,9 @@ pub struct ProcessSpec {
     pub control: PathBuf,
     /// Where the lines that it writes go.
     pub log: LogSink,
+    /// The container to run in, instead of a sandbox.
+    #[serde(default)]
+    pub container: Option<ContainerSpec>,
 }
 
 /// A file or folder of this machine that is seen inside the sandbox.
@@ -118,6 +123,7 @@ impl ProcessSpec {
             timeout: None,
             control: control.into(),
             log,
+            container: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use toml::de::DeTable;
 
 use crate::{
+    docker::DockerSettings,
     error::{ConfigError, Problem},
     images::ImageSettings,
     notifications::Notifications,
@@ -29,6 +30,8 @@ pub struct Config {
     pub retries: Vec<RetryRule>,
     /// `[[images]]`, which go before those built in.
     pub images: Vec<ImageSettings>,
+    /// `[docker]`.
+    pub docker: DockerSettings,
     /// `[notifications]`.
     pub notifications: Notifications,
     /// `[storage]`.
@@ -64,6 +67,7 @@ impl Config {
             quotas: Quota::read_all(&top),
             retries: RetryRule::read_all(&top),
             images: ImageSettings::read_all(&top),
+            docker: DockerSettings::read(&top),
             notifications: Notifications::read(&top),
             storage: StorageSettings::read(&top),
         };
@@ -102,7 +106,7 @@ mod tests {
             .collect();
         let config = parse(&taken.join("\n")).expect("it can be used");
         assert_eq!(config.notifications.targets.len(), 4);
-        assert_eq!((config.quotas.len(), config.retries.len(), config.images.len()), (3, 2, 1));
+        assert_eq!((config.quotas.len(), config.retries.len(), config.images.len()), (3, 2, 2));
         assert!(!config.queue.weights.is_empty() && config.server.cores.is_some());
         assert!(config.storage.external.is_some_and(|external| external.job_key.is_some()));
     }

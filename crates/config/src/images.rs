@@ -2,7 +2,7 @@
 
 use crate::reader::Table;
 
-/// A Python environment for the images of a pattern.
+/// A Python environment, or an image of Docker, for the images of a pattern.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSettings {
     /// What an image's whole URI has to look like; `*` stands for anything.
@@ -13,6 +13,8 @@ pub struct ImageSettings {
     pub requirements: Vec<String>,
     /// What a training job runs that names no program.
     pub train: Option<Vec<String>>,
+    /// The image of Docker that is run instead.
+    pub docker: Option<String>,
 }
 
 impl ImageSettings {
@@ -26,9 +28,16 @@ impl ImageSettings {
             python: table.maybe("python"),
             requirements: table.or("requirements", Vec::new()),
             train: table.maybe("train"),
+            docker: table.maybe("docker"),
         };
         if read.train.as_ref().is_some_and(Vec::is_empty) {
             table.refuse("train", "names no program");
+        }
+        if read.docker.is_some() {
+            for key in ["python", "requirements", "train"].into_iter().filter(|key| table.has(key))
+            {
+                table.refuse(key, "stands beside `docker`, whose image has all that it needs");
+            }
         }
         table.finish();
         read

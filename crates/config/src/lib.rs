@@ -4,6 +4,7 @@
 //! each with its line.
 
 mod config;
+mod docker;
 mod error;
 mod images;
 mod locate;
@@ -19,6 +20,7 @@ mod storage;
 mod values;
 
 pub use config::{Config, SAMPLE};
+pub use docker::DockerSettings;
 pub use error::{ConfigError, Problem};
 pub use images::ImageSettings;
 pub use locate::{FILE_NAME, Located, data_dir_of, locate};

@@ -15,6 +15,14 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
+    /// It is in use.
+    #[error("{what} `{name}` is in use")]
+    InProgress {
+        /// What it is, such as `pipeline`.
+        what: String,
+        /// Its name.
+        name: String,
+    },
     /// A quota has no room for a job.
     #[error(
         "`{label}` is limited to {limit} instances; there are {current}, and {delta} are asked for"

@@ -1,5 +1,5 @@
 //! What the server remembers, in one SQLite database: jobs with their attempts and history, the
-//! outbox of events, models, tags, settings. One file an aggregate.
+//! outbox of events, models, pipelines, model packages, tags, settings. One file an aggregate.
 //!
 //! Writes go through one task that gathers what is waiting into one transaction, so that a thousand
 //! callers share an fsync; each is answered when its write is on disk. Reads run beside it on
@@ -12,6 +12,9 @@ mod jobs;
 mod migrations;
 mod models;
 mod outbox;
+mod packages;
+mod pipelines;
+mod queues;
 mod row;
 mod settings;
 mod store;
@@ -30,6 +33,17 @@ pub use jobs::{
 };
 pub use models::{Model, ModelPage, ModelQuery, ModelTable};
 pub use outbox::{Outbox, OutboxEvent};
+pub use packages::{Package, PackageGroup, PackageQuery, PackageTable};
+pub use pipelines::{
+    ExecutionChange, ExecutionQuery, ExecutionRecord, NewEvent, NewExecution, NewPipeline, Page,
+    PipelineChange, PipelineQuery, PipelineRecord, PipelineTable, ResultRow, StepRow,
+    VersionChange, VersionRecord,
+};
+pub use queues::{
+    Deduplication, MessageCounts, MoveRecord, MoveStep, NewMessage, NewMove, NewQueue, QueueKey,
+    QueueRecord, QueueTable, Receipt, ReceivedMessage, Reception, Redrive, SentMessage, Settled,
+    Take,
+};
 pub use settings::Settings;
 pub use store::{Store, StoreOptions};
 pub use tags::{Tag, Tags};

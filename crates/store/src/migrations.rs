@@ -11,6 +11,8 @@ const SCRIPTS: &[&str] = &[
     include_str!("../migrations/0001_jobs.sql"),
     include_str!("../migrations/0002_instances.sql"),
     include_str!("../migrations/0003_status.sql"),
+    include_str!("../migrations/0004_queues.sql"),
+    include_str!("../migrations/0006_pipelines.sql"),
     include_str!("../migrations/0007_batch.sql"),
 ];
 

@@ -21,7 +21,8 @@ use tokio::sync::watch;
 
 use crate::{
     batch::BatchTable, error::StoreError, jobs::JobTable, migrations, models::ModelTable,
-    outbox::Outbox, settings::Settings, tags::Tags, writer::Writer,
+    outbox::Outbox, packages::PackageTable, pipelines::PipelineTable, queues::QueueTable,
+    settings::Settings, tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -112,6 +113,21 @@ impl Store {
     /// Events for whoever reacts to them.
     pub fn outbox(&self) -> Outbox<'_> {
         Outbox(self)
+    }
+
+    /// Pipelines, their versions and executions.
+    pub fn pipelines(&self) -> PipelineTable<'_> {
+        PipelineTable(self)
+    }
+
+    /// The model registry.
+    pub fn packages(&self) -> PackageTable<'_> {
+        PackageTable(self)
+    }
+
+    /// Queues and their messages.
+    pub fn queues(&self) -> QueueTable<'_> {
+        QueueTable(self)
     }
 
     /// The server's own settings.

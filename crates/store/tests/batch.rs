@@ -57,9 +57,8 @@ struct Plan {
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
     let after = proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..3);
-    let plan = (any::<bool>(), any::<bool>(), after).prop_map(|(is_array, is_sequential, after)| {
-        Plan { is_array, is_sequential, after }
-    });
+    let plan = (any::<bool>(), any::<bool>(), after)
+        .prop_map(|(is_array, is_sequential, after)| Plan { is_array, is_sequential, after });
     proptest::collection::vec(plan, 1..6)
 }
 
@@ -77,7 +76,8 @@ fn rows(number: usize, plans: &[Plan]) -> Vec<NewBatchJob> {
                 None => after.push(other.to_string()),
             }
         }
-        if let Some(before) = place.filter(|_| plan.is_sequential).and_then(|at| at.checked_sub(1)) {
+        if let Some(before) = place.filter(|_| plan.is_sequential).and_then(|at| at.checked_sub(1))
+        {
             after.push(format!("{id}:{before}"));
         }
         after.sort();

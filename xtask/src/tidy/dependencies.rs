@@ -60,7 +60,8 @@ fn unused() -> Result<Vec<Finding>> {
             .map(|(_, text)| text)
             .collect();
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
-            let used = dependency["name"].as_str().unwrap_or_default();
+            let name_or_new = dependency["rename"].as_str().or(dependency["name"].as_str());
+            let used = name_or_new.unwrap_or_default();
             let word = used.replace('-', "_");
             if !own.iter().any(|text| names_crate(text, &word)) {
                 findings.push(format!("{name}: `{used}` is not used"));

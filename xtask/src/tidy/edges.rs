@@ -14,7 +14,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bessemer-store", &["bessemer-domain"]),
     ("bessemer-compute", &["bessemer-domain"]),
     ("bessemer-jobs", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-queues", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-notify", &["bessemer-domain", "bessemer-config", "bessemer-store"]),
+    ("bessemer-pipelines", &["bessemer-domain", "bessemer-store"]),
     ("bessemer-trees", &["bessemer-domain"]),
     ("bessemer-transform", &["bessemer-domain", "bessemer-objects"]),
     (
@@ -30,6 +32,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
+            "bessemer-queues",
         ],
     ),
     (
@@ -43,6 +47,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "bessemer-store",
             "bessemer-compute",
             "bessemer-jobs",
+            "bessemer-pipelines",
+            "bessemer-queues",
             "bessemer-trees",
             "bessemer-transform",
             "bessemer-models",

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use super::Shape;
-use crate::{Protocol, ServiceError};
+use crate::{Protocol, Request, ServiceError};
 
 /// One of AWS's APIs, as far as its compact model goes.
 #[derive(Debug)]
@@ -87,7 +87,11 @@ impl Service {
 
     /// What the service answers to a request whose members break its constraints.
     pub fn validation_error(&self, message: impl Into<String>) -> ServiceError {
-        self.error(&self.validation_error, message)
+        let error = self.error(&self.validation_error, message);
+        match self.validation_error.strip_suffix("Exception") {
+            Some(code) if self.query_compatible => error.with_query_code(code),
+            _ => error,
+        }
     }
 
     pub(crate) fn unsupported(&self) -> &[(String, Route)] {
@@ -108,6 +112,15 @@ impl Service {
 
     pub(crate) fn query_compatible(&self) -> bool {
         self.query_compatible
+    }
+
+    /// The protocol that a request to this service is in: some still speak the query protocol
+    /// that they had before.
+    pub fn protocol_of(&self, request: &Request<'_>) -> Protocol {
+        match Protocol::guess(request) {
+            Protocol::Query if self.query_compatible => Protocol::Query,
+            _ => self.protocol,
+        }
     }
 
     /// A shape that the model refers to.
@@ -198,10 +211,11 @@ static STS: LazyLock<Service> = model!("sts");
 static IAM: LazyLock<Service> = model!("iam");
 static LOGS: LazyLock<Service> = model!("logs");
 static BATCH: LazyLock<Service> = model!("batch");
+static SQS: LazyLock<Service> = model!("sqs");
 
 /// The services whose models we have. S3 is none of them.
-pub fn services() -> [&'static Service; 5] {
-    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH]
+pub fn services() -> [&'static Service; 6] {
+    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH, &SQS]
 }
 
 /// The service that requests for `signing_name` go to. Its model is read at the first call.
@@ -212,6 +226,7 @@ pub fn service(signing_name: &str) -> Option<&'static Service> {
         "iam" => Some(&IAM),
         "logs" => Some(&LOGS),
         "batch" => Some(&BATCH),
+        "sqs" => Some(&SQS),
         _ => None,
     }
 }

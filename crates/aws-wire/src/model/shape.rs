@@ -50,12 +50,19 @@ pub(crate) struct Member {
     pub(crate) shape: String,
     pub(crate) location: Option<Location>,
     pub(crate) location_name: Option<String>,
+    /// The name in the query protocol, where that of JSON is another.
+    pub(crate) query_name: Option<String>,
     #[serde(default)]
     pub(crate) flattened: bool,
     pub(crate) timestamp_format: Option<TimestampFormat>,
 }
 
 impl Member {
+    /// The name in forms and XML.
+    pub(crate) fn query_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.query_name.as_deref().unwrap_or_else(|| self.wire_name(name))
+    }
+
     /// The name on the wire.
     pub(crate) fn wire_name<'a>(&'a self, name: &'a str) -> &'a str {
         self.location_name.as_deref().unwrap_or(name)

@@ -13,6 +13,8 @@ use crate::{
 pub struct Call<'m> {
     /// The service.
     pub service: &'m Service,
+    /// How the request was written, and the response is to be.
+    pub protocol: Protocol,
     /// The operation.
     pub operation: &'m Operation,
     /// Its input, an object. It has the members that the model knows, without nulls.
@@ -29,17 +31,27 @@ impl Service {
         request: &Request<'_>,
         body: &[u8],
     ) -> Result<Call<'m>, ServiceError> {
-        let (operation, raw) = match self.protocol() {
+        let protocol = self.protocol_of(request);
+        let (operation, raw) = match protocol {
             Protocol::Json10 | Protocol::Json11 => json::decode(self, request, body)?,
             Protocol::Query => form::decode(self, request, body)?,
             Protocol::RestJson | Protocol::RestXml => rest::decode(self, request, body)?,
         };
         let Some(shape) = self.input(operation) else {
-            return Ok(Call { service: self, operation, input: Value::Object(raw) });
+            return Ok(Call { service: self, protocol, operation, input: Value::Object(raw) });
         };
         let input = coerce(self, shape, Value::Object(raw))?;
         validate(self, shape, &input).map_err(|message| self.validation_error(message))?;
-        Ok(Call { service: self, operation, input })
+        Ok(Call { service: self, protocol, operation, input })
+    }
+
+    /// The input of `operation` from a value that no request held, with the same checks.
+    pub fn input_of(&self, operation: &str, value: Value) -> Result<Value, ServiceError> {
+        let operation = self.operation(operation).ok_or_else(|| self.no_operation(operation))?;
+        let Some(shape) = self.input(operation) else { return Ok(value) };
+        let input = coerce(self, shape, value)?;
+        validate(self, shape, &input).map_err(|message| self.validation_error(message))?;
+        Ok(input)
     }
 
     /// Says that AWS has an operation and we don't, or that there is none.

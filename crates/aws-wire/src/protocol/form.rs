@@ -100,7 +100,8 @@ fn place<'n>(service: &Service, member: &Member, name: &str, node: &'n Node) -> 
     let flattened = shape.kind == Kind::List && (shape.flattened || member.flattened);
     let element = shape.member.as_ref().filter(|_| flattened);
     let element = element.and_then(|element| element.location_name.as_deref());
-    node.children.get(element.unwrap_or_else(|| member.wire_name(name)))
+    let named = node.children.get(element.unwrap_or_else(|| member.query_name(name)));
+    named.or_else(|| node.children.get(member.wire_name(name)))
 }
 
 fn value(service: &Service, member: &Member, node: &Node) -> Result<Value, ServiceError> {

@@ -23,7 +23,7 @@ impl Call<'_> {
         output: &Value,
         request_id: &str,
     ) -> Result<Response<Vec<u8>>, OutputError> {
-        self.service.response(self.operation, output, request_id)
+        self.service.response(self.protocol, self.operation, output, request_id)
     }
 }
 
@@ -31,16 +31,17 @@ impl Service {
     /// The response of `operation` with this output, as [`Call::response`] has it.
     pub fn response(
         &self,
+        protocol: Protocol,
         operation: &Operation,
         output: &Value,
         request_id: &str,
     ) -> Result<Response<Vec<u8>>, OutputError> {
         let shape = self.output(operation);
-        match self.protocol() {
+        match protocol {
             Protocol::Json10 | Protocol::Json11 => {
                 let members = shape.map(|shape| object(self, shape, output)).transpose()?;
                 let body = members.map(|members| Value::Object(members).to_string());
-                let content_type = self.protocol().content_type();
+                let content_type = protocol.content_type();
                 Ok(response(200, content_type, request_id, body.unwrap_or_default().into_bytes()))
             }
             Protocol::Query => {
@@ -56,16 +57,26 @@ impl Service {
         }
     }
 
-    /// The response with an error of this service.
-    pub fn error_response(&self, error: &ServiceError, request_id: &str) -> Response<Vec<u8>> {
+    /// The response with an error of this service, in the protocol of the request.
+    pub fn error_response(
+        &self,
+        protocol: Protocol,
+        error: &ServiceError,
+        request_id: &str,
+    ) -> Response<Vec<u8>> {
         let message = self.error_shape(&error.code).and_then(|shape| {
             let names = shape.members.iter().map(|(name, _)| name.as_str());
             names.into_iter().find(|name| name.eq_ignore_ascii_case("message"))
         });
         let context =
             Context { namespace: self.namespace(), message: message.unwrap_or("message") };
-        let mut response = write_error(self.protocol(), error, &context, request_id);
-        if let Some(code) = error.query_code.as_ref().filter(|_| self.query_compatible()) {
+        let old_code = error.query_code.as_ref().filter(|_| self.query_compatible());
+        if let (Protocol::Query, Some(code)) = (protocol, old_code) {
+            let error = ServiceError { code: code.clone(), ..error.clone() };
+            return write_error(protocol, &error, &context, request_id);
+        }
+        let mut response = write_error(protocol, error, &context, request_id);
+        if let Some(code) = old_code {
             let fault = fault_name(error.fault());
             insert(&mut response, "x-amzn-query-error", &format!("{code};{fault}"));
         }

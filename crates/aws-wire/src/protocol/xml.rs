@@ -40,7 +40,7 @@ pub(super) fn members(
     };
     for (name, member) in &shape.members {
         if let Some(value) = object.get(name).filter(|value| !value.is_null()) {
-            element(service, member, member.wire_name(name), value, &join(path, name), out)?;
+            element(service, member, member.query_name(name), value, &join(path, name), out)?;
         }
     }
     Ok(())
@@ -57,7 +57,10 @@ fn element(
     let shape = service.shape(&member.shape);
     let flattened = shape.flattened || member.flattened;
     match shape.kind {
-        Kind::List if flattened => return elements(service, shape, tag, value, path, out),
+        Kind::List if flattened => {
+            let tag = shape.member.as_ref().map_or(tag, |member| member.wire_name(tag));
+            return elements(service, shape, tag, value, path, out);
+        }
         Kind::Map if flattened => return entries(service, shape, tag, value, path, out),
         _ => {}
     }

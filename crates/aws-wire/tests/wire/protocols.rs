@@ -13,7 +13,7 @@ fn model(name: &str) -> Service {
         "logs" => include_str!("../../models/logs.json"),
         "sts" => include_str!("../../models/sts.json"),
         "iam" => include_str!("../../models/iam.json"),
-        "sqs" => include_str!("../models/sqs.json"),
+        "sqs" => include_str!("../../models/sqs.json"),
         "sns" => include_str!("../models/sns.json"),
         "batch" => include_str!("../../models/batch.json"),
         "lambda" => include_str!("../models/lambda.json"),
@@ -101,7 +101,8 @@ fn serve(
         let answered = service
             .decode(&received.request(), &received.body)
             .and_then(|call| Ok(call.response(&handle(&call)?, "req-1").unwrap()));
-        answered.unwrap_or_else(|error| service.error_response(&error, "req-1"))
+        let protocol = service.protocol_of(&received.request());
+        answered.unwrap_or_else(|error| service.error_response(protocol, &error, "req-1"))
     })
 }
 
@@ -352,7 +353,6 @@ fn unsupported_operations_are_client_errors() {
         ("sagemaker", "ListEndpoints", json!({})),
         ("iam", "ListUsers", json!({})),
         ("lambda", "GetAccountSettings", json!({})),
-        ("sqs", "ListQueues", json!({})),
     ] {
         let call = json!({"service": service, "operation": operation, "parameters": parameters});
         let answer = serve(&mut boto, &call, |_| panic!("{operation} is not supported"));
@@ -373,7 +373,8 @@ fn post(headers: &[(&'static str, &str)], body: &str) -> Received {
 
 fn refusal(service: &Service, received: &Received) -> (Response<Vec<u8>>, String) {
     let error = service.decode(&received.request(), &received.body).unwrap_err();
-    let response = service.error_response(&error, "req-1");
+    let protocol = service.protocol_of(&received.request());
+    let response = service.error_response(protocol, &error, "req-1");
     let body = String::from_utf8(response.body().clone()).unwrap();
     (response, body)
 }
@@ -436,7 +437,8 @@ fn outputs_of_the_wrong_type_are_our_fault() {
     let sagemaker = service("sagemaker").unwrap();
     let operation = sagemaker.operation("DescribeTransformJob").unwrap();
     let output = json!({"TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": 5}}}});
-    let error = sagemaker.response(operation, &output, "req-1").unwrap_err();
+    let protocol = sagemaker.protocol();
+    let error = sagemaker.response(protocol, operation, &output, "req-1").unwrap_err();
     assert_eq!(
         error.to_string(),
         "the output has a number at `TransformInput.DataSource.S3DataSource.S3Uri`, where the \

@@ -67,10 +67,7 @@ pub(super) async fn submit(
 }
 
 /// The job that the same call made before.
-async fn made_before(
-    platform: &Platform,
-    job: &BatchServiceJob,
-) -> Result<BatchServiceJob, Error> {
+async fn made_before(platform: &Platform, job: &BatchServiceJob) -> Result<BatchServiceJob, Error> {
     let token = |job: &BatchServiceJob| -> Option<String> {
         let document: Value = serde_json::from_str(&job.document).ok()?;
         document["clientToken"].as_str().map(str::to_owned)
@@ -79,9 +76,7 @@ async fn made_before(
     let same = all.into_iter().find(|other| {
         other.training_job == job.training_job && token(job).is_some() && token(other) == token(job)
     });
-    same.ok_or_else(|| {
-        Error::Client(format!("A training job {} exists already", job.training_job))
-    })
+    same.ok_or_else(|| Error::Client(format!("A training job {} exists already", job.training_job)))
 }
 
 /// The input of `CreateTrainingJob` that a call holds, with what the call itself says of retries and
@@ -92,9 +87,7 @@ fn payload(input: &Value) -> Result<Value, Error> {
     let mut payload = parsed
         .map_err(|error| Error::Client(format!("serviceRequestPayload is not valid: {error}")))?;
     if let Some(attempts) = input["retryStrategy"]["attempts"].as_u64().filter(|given| *given > 1) {
-        payload
-            .entry("RetryStrategy")
-            .or_insert(json!({ "MaximumRetryAttempts": attempts - 1 }));
+        payload.entry("RetryStrategy").or_insert(json!({ "MaximumRetryAttempts": attempts - 1 }));
     }
     if let Some(seconds) = input["timeoutConfig"]["attemptDurationSeconds"].as_u64() {
         let condition = payload.entry("StoppingCondition").or_insert(json!({}));
@@ -121,13 +114,8 @@ async fn create_training_job(
     };
     let mut headers = HeaderMap::new();
     headers.insert("x-amz-target", HeaderValue::from_static("SageMaker.CreateTrainingJob"));
-    let request = Request {
-        method: &Method::POST,
-        path: "/",
-        query: "",
-        headers: &headers,
-        authority: None,
-    };
+    let request =
+        Request { method: &Method::POST, path: "/", query: "", headers: &headers, authority: None };
     let body = payload.to_string();
     let call = service.decode(&request, body.as_bytes()).map_err(refused)?;
     sagemaker::call(platform, caller, &call).await.map(drop).map_err(refused)
@@ -250,7 +238,8 @@ pub(super) async fn list(platform: &Platform, input: &Value) -> Result<Value, Er
 /// `TerminateServiceJob`; one that has ended is left as it is.
 pub(super) async fn terminate(platform: &Platform, input: ServiceJobId) -> Result<Value, Error> {
     let job = find(platform, &input.job_id).await?;
-    let is_open = training(platform, &job).await?.is_some_and(|training| training.ended_at.is_none());
+    let is_open =
+        training(platform, &job).await?.is_some_and(|training| training.ended_at.is_none());
     if is_open {
         let reason = input.reason.unwrap_or_default();
         platform.store.batch().end_service_job(&job.id, &reason).await?;

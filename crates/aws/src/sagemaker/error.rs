@@ -3,6 +3,7 @@
 use bessemer_aws_wire::{Service, ServiceError};
 use bessemer_domain::{JobKind, Refused};
 use bessemer_jobs::JobsError;
+use bessemer_pipelines::PipelinesError;
 use bessemer_store::StoreError;
 
 /// A call that is refused.
@@ -29,6 +30,12 @@ pub(super) enum Error {
     /// There is no job of that name.
     #[error("Could not find requested job with name: {0}")]
     NoJob(String),
+    /// There is nothing of that name, in words.
+    #[error("{0}")]
+    NotFound(String),
+    /// It can't be done to it as it is.
+    #[error("{0}")]
+    Conflict(String),
     /// A page token that is not of this list.
     #[error("Invalid NextToken; pass on the one of the last answer, with the same sort order")]
     PageToken,
@@ -54,6 +61,8 @@ impl Error {
             Self::JobExists(_) | Self::TrainingJobExists(_) => {
                 service.error("ResourceInUse", message)
             }
+            Self::NotFound(_) => service.error("ResourceNotFound", message),
+            Self::Conflict(_) => service.error("ConflictException", message),
             Self::LimitExceeded(_) => service.error("ResourceLimitExceeded", message),
             Self::Unavailable(_) => {
                 ServiceError::new("ServiceUnavailable", message).with_status(503)
@@ -91,4 +100,31 @@ impl From<JobsError> for Error {
             error => Self::Internal(error.into()),
         }
     }
+}
+
+impl From<PipelinesError> for Error {
+    fn from(error: PipelinesError) -> Self {
+        let message = error.to_string();
+        match error {
+            PipelinesError::NoExecution(arn) => {
+                Self::NotFound(format!("Pipeline execution with ARN '{arn}' does not exist."))
+            }
+            PipelinesError::NoToken(token) => {
+                Self::NotFound(format!("Callback token '{token}' does not exist."))
+            }
+            PipelinesError::Refused(refused) => Self::Validation(sentence(&refused.to_string())),
+            PipelinesError::Closed => Self::Unavailable(message),
+            PipelinesError::Store(error) => error.into(),
+            PipelinesError::Definition(_) | PipelinesError::Damaged(_) => {
+                Self::Internal(error.into())
+            }
+        }
+    }
+}
+
+/// A fragment as a sentence.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    format!("{}.", first.into_iter().chain(letters).collect::<String>())
 }

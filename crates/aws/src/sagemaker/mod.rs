@@ -1,9 +1,11 @@
-//! SageMaker: models, jobs, tags.
+//! SageMaker: models, jobs, pipelines, the model registry, tags.
 
 mod error;
 mod jobs;
 mod models;
+mod pipelines;
 mod processing;
+mod registry;
 mod search;
 mod tags;
 mod times;
@@ -16,6 +18,7 @@ use serde_json::Value;
 
 use crate::{caller::Caller, decode::decode, platform::Platform, server::unsupported};
 pub use jobs::{FinalMetric, JobRequest, JobResult};
+pub use pipelines::StepBackend;
 pub use transform::TransformRequest;
 
 /// Answers a call.
@@ -46,7 +49,13 @@ pub(crate) async fn call(
         "AddTags" => tags::add(platform, decode(call)?).await,
         "ListTags" => tags::list(platform, decode(call)?).await,
         "DeleteTags" => tags::delete(platform, decode(call)?).await,
-        other => return Err(unsupported("sagemaker", other)),
+        other => match pipelines::call(platform, caller, call).await? {
+            Some(answered) => answered,
+            None => match registry::call(platform, caller, call).await? {
+                Some(answered) => answered,
+                None => return Err(unsupported("sagemaker", other)),
+            },
+        },
     };
     answered.map_err(|error| error.answer(call.service))
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::Error,
+    registry,
     tags::WireTag,
     times::{millis, seconds},
 };
@@ -58,10 +59,12 @@ pub(super) async fn create(
         _ => {}
     }
     let arn = arn(caller, &request.model_name);
+    let mut document = completed(input);
+    registry::fill_containers(platform, &mut document).await?;
     let model = Model {
         name: request.model_name,
         arn: arn.clone(),
-        request: completed(input).to_string(),
+        request: document.to_string(),
         created_at: platform.clock.now_millis(),
     };
     let tags = request.tags.into_iter().map(Into::into).collect();
@@ -100,7 +103,16 @@ pub(super) async fn describe(
     caller: &Caller,
     ModelName { model_name }: ModelName,
 ) -> Result<Value, Error> {
-    let model = find(platform, caller, &model_name).await?;
+    described(platform, caller, &model_name).await
+}
+
+/// The model of that name as Describe tells of it.
+pub(super) async fn described(
+    platform: &Platform,
+    caller: &Caller,
+    name: &str,
+) -> Result<Value, Error> {
+    let model = find(platform, caller, name).await?;
     let mut answer = document(&model)?;
     answer.insert("ModelArn".to_owned(), json!(model.arn));
     answer.insert("CreationTime".to_owned(), seconds(model.created_at));

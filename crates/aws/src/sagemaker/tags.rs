@@ -97,6 +97,18 @@ async fn check_exists(platform: &Platform, arn: &str) -> Result<(), Error> {
             let model = platform.store.models().get(name).await?;
             return model.filter(|model| model.arn == arn).map(drop).ok_or_else(missing);
         }
+        "pipeline" => {
+            let pipeline = platform.store.pipelines().get(name).await?;
+            return pipeline.filter(|one| one.arn == arn).map(drop).ok_or_else(missing);
+        }
+        "model-package-group" => {
+            let group = platform.store.packages().group(name).await?;
+            return group.filter(|group| group.arn == arn).map(drop).ok_or_else(missing);
+        }
+        "model-package" => {
+            let package = platform.store.packages().get(arn).await?;
+            return package.map(drop).ok_or_else(missing);
+        }
         "transform-job" => JobKind::Transform,
         "training-job" => JobKind::Training,
         "processing-job" => JobKind::Processing,

@@ -22,7 +22,8 @@ use super::{
     metrics::{Counted, Gauges, Metrics},
 };
 use crate::{
-    batch, caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sts,
+    batch, caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sqs,
+    sts,
 };
 
 /// What answers requests.
@@ -100,20 +101,24 @@ impl Front {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
         let mut operation = "";
-        let answered = match self.read(service.protocol(), &parts, incoming).await {
+        let wire = Wire::of(&parts);
+        let protocol = service.protocol_of(&wire);
+        let answered = match self.read(protocol, &parts, incoming).await {
             Ok((body, caller)) => {
-                let decoded = service.decode(&Wire::of(&parts), &body);
-                match decoded {
+                let is_form = service.name() == "sqs" && protocol == Protocol::Query;
+                let query = if is_form { sqs::query(&parts) } else { wire.query.into() };
+                match service.decode(&Wire { query: &query, ..wire }, &body) {
                     Ok(call) => {
                         operation = call.operation.name();
-                        self.call(&call, &caller, &id).await
+                        self.call(&call, &caller, &parts, &id).await
                     }
                     Err(error) => Err(error),
                 }
             }
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| service.error_response(&error, &id));
+        let response =
+            answered.unwrap_or_else(|error| service.error_response(protocol, &error, &id));
         self.count(begin, service.name(), operation, response.status());
         body::whole(response)
     }
@@ -122,6 +127,7 @@ impl Front {
         &self,
         call: &bessemer_aws_wire::Call<'static>,
         caller: &Caller,
+        parts: &Parts,
         id: &str,
     ) -> Result<Response<Vec<u8>>, ServiceError> {
         caller.may(call.service.name(), call.operation.name())?;
@@ -129,6 +135,7 @@ impl Front {
             "sagemaker" => sagemaker::call(&self.platform, caller, call).await,
             "logs" => logs::call(&self.platform, caller, call).await,
             "batch" => batch::call(&self.platform, caller, call).await,
+            "sqs" => sqs::call(&self.platform, caller, parts, call).await,
             "sts" => sts::call(caller, call),
             "iam" => iam::call(call),
             _ => Err(unsupported(call.service.name(), call.operation.name())),
@@ -227,7 +234,8 @@ impl Front {
         let store = &self.platform.store;
         let jobs = store.jobs().count_by_phase().await?;
         let outbox_lag = store.outbox().lag().await?;
-        Ok(Gauges { jobs, room: self.platform.jobs.room(), outbox_lag })
+        let waiting_receives = self.platform.queues.waiting();
+        Ok(Gauges { jobs, room: self.platform.jobs.room(), outbox_lag, waiting_receives })
     }
 
     fn count(

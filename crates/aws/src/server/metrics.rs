@@ -47,6 +47,8 @@ pub(super) struct Gauges {
     pub(super) room: Room,
     /// Events that a consumer of the outbox has yet to take.
     pub(super) outbox_lag: u64,
+    /// Receives that wait for a message.
+    pub(super) waiting_receives: usize,
 }
 
 impl Metrics {
@@ -87,6 +89,8 @@ impl Metrics {
         text.gauge("bessemer_memory_free_bytes", "Memory that no job has.", room.free.memory);
         let help = "Events that the slowest consumer of the outbox has yet to take.";
         text.gauge("bessemer_outbox_lag_events", help, gauges.outbox_lag);
+        let help = "Receives that wait for a message.";
+        text.gauge("bessemer_waiting_receives", help, gauges.waiting_receives);
         if let Some(bytes) = resident() {
             text.gauge("process_resident_memory_bytes", "Memory of the server.", bytes);
         }
@@ -159,7 +163,7 @@ mod tests {
             waiting: 7,
         };
         let jobs = vec![(JobKind::Transform, Phase::Failed, 3)];
-        let text = metrics.text(&Gauges { jobs, room, outbox_lag: 4 });
+        let text = metrics.text(&Gauges { jobs, room, outbox_lag: 4, waiting_receives: 2 });
         for line in [
             "bessemer_requests_total{service=\"sts\",operation=\"GetCallerIdentity\",code=\"200\"} 2",
             "bessemer_requests_total{service=\"sts\",operation=\"GetCallerIdentity\",code=\"403\"} 1",
@@ -172,6 +176,7 @@ mod tests {
             "bessemer_cores_free 1",
             "bessemer_memory_free_bytes 5",
             "bessemer_outbox_lag_events 4",
+            "bessemer_waiting_receives 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }

@@ -7,12 +7,17 @@ use std::{
 };
 
 use anyhow::Context;
-use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, weigh_shares};
-use bessemer_compute::{Environments, ImageEntry, ImageRule, Images, Launcher, logs::LogFolder};
-use bessemer_config::{Config, ImageSettings, ServerSettings};
+use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, StepBackend, weigh_shares};
+use bessemer_compute::{
+    Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
+    logs::LogFolder,
+};
+use bessemer_config::{Config, DockerSettings, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
+use bessemer_pipelines::{Pipelines, PipelinesOptions};
+use bessemer_queues::{Queues, QueuesOptions};
 use bessemer_store::{Store, StoreError, StoreOptions};
 use clap::Args;
 use tokio::{
@@ -24,8 +29,11 @@ use tokio::{
 use crate::{
     failure::Failure,
     runners::{
-        batch::BatchRunner, container::Site, processing::ProcessingRunner,
-        training::TrainingRunner, transform::TransformRunner,
+        batch::BatchRunner,
+        container::{DockerOptions, Site},
+        processing::ProcessingRunner,
+        training::TrainingRunner,
+        transform::TransformRunner,
     },
     wiring::{
         data::{DataOptions, write_address},
@@ -101,10 +109,14 @@ impl Serve {
         })?;
         let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
-        let platform = platform(&directory, store, (keys, external), &config, address)
+        let platform = platform(&directory, store, (keys, external), &config, address, &shutdown)
             .await
             .map_err(unusable)?;
-        let jobs = platform.jobs.clone();
+        let (jobs, pipelines) = (platform.jobs.clone(), platform.pipelines.clone());
+        pipelines
+            .run(Arc::new(StepBackend::new(platform.clone())))
+            .await
+            .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
         weigh_shares(&platform).await;
         let settings = config.notifications.clone();
         let options = NotifierOptions {
@@ -118,6 +130,7 @@ impl Serve {
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
         Server::new(platform, server_options(&config.server)).run(listener, shutdown).await;
+        pipelines.shutdown();
         jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
         Ok(ExitCode::Ok)
     }
@@ -161,6 +174,7 @@ async fn platform(
     (keys, external): (Arc<KeyRing>, Option<ExternalKeys>),
     config: &Config,
     address: SocketAddr,
+    shutdown: &watch::Receiver<bool>,
 ) -> anyhow::Result<Platform> {
     let logs = LogFolder::new(directory.join("logs"));
     let runs = directory.join("runs");
@@ -174,6 +188,7 @@ async fn platform(
         launcher: Launcher::default(),
         environments: Environments::new(cache_dir().join("environments"), None),
         images: images(&config.images),
+        docker: docker(&config.docker, from_here(address)),
         endpoint: format!("http://{}", from_here(address)),
         job_key: external.and_then(|keys| keys.job_key),
     });
@@ -194,7 +209,16 @@ async fn platform(
         retries: config.retries.clone(),
     };
     let jobs = Jobs::start(options).await?;
-    Ok(Platform { store, jobs, storage, logs, keys, clock: Arc::new(SystemClock) })
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = QueuesOptions {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+    };
+    let queues = Queues::start(options).await?;
+    let pipelines = PipelinesOptions { store: store.clone(), clock: Arc::clone(&clock) };
+    let pipelines = Pipelines::new(pipelines);
+    Ok(Platform { store, jobs, queues, pipelines, storage, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.
@@ -207,6 +231,15 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+fn docker(settings: &DockerSettings, address: SocketAddr) -> DockerOptions {
+    let network = if settings.has_host_network {
+        ContainerNetwork::Host
+    } else {
+        ContainerNetwork::Door(address)
+    };
+    DockerOptions { host: settings.host.clone(), network }
+}
+
 /// The configured images before those built in.
 fn images(settings: &[ImageSettings]) -> Images {
     let rule = |image: &ImageSettings| ImageRule {
@@ -214,6 +247,7 @@ fn images(settings: &[ImageSettings]) -> Images {
         python: image.python.clone(),
         requirements: image.requirements.clone(),
         entry: image.train.clone().map_or(ImageEntry::Nothing, ImageEntry::Train),
+        container: image.docker.clone(),
     };
     let configured = settings.iter().map(rule);
     Images { rules: configured.chain(Images::default().rules).collect() }

@@ -27,6 +27,8 @@ pub struct ImageRule {
     pub requirements: Vec<String>,
     /// What runs if a job names no program.
     pub entry: ImageEntry,
+    /// The image of Docker that runs instead of an environment.
+    pub container: Option<String>,
 }
 
 /// What an image runs by itself.
@@ -66,6 +68,13 @@ pub struct UnknownImage {
 }
 
 impl Images {
+    /// The image of Docker that stands for the image `uri`, if one does.
+    #[must_use]
+    pub fn container(&self, uri: &str) -> Option<&str> {
+        let rule = self.rules.iter().find(|rule| matches(&rule.pattern, uri))?;
+        rule.container.as_deref()
+    }
+
     /// What the image `uri` stands for.
     pub fn find(&self, uri: &str) -> Result<Image, UnknownImage> {
         let rule = self.rules.iter().find(|rule| matches(&rule.pattern, uri));
@@ -101,6 +110,7 @@ impl Default for Images {
             python: (!pattern.contains("python")).then(|| PYTHON.to_owned()),
             requirements: requirements.lines().map(str::to_owned).collect(),
             entry,
+            container: None,
         };
         Self { rules: known.into_iter().map(of).collect() }
     }

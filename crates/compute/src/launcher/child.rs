@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::{EndNote, ProcessNote};
-use crate::{Exit, LaunchError, LayerState, SetupError, Status, cgroups, processes};
+use crate::{Exit, LaunchError, LayerState, SetupError, Status, processes};
 
 /// The name of a process for as long as the machine runs: its number, and when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ impl Child {
                 Some(EndNote::Ended(exit)) => Ok(Attached::Ended(exit)),
                 Some(EndNote::Failed(error)) => Ok(Attached::Failed(error)),
                 None => {
-                    cgroups::remove(&note.groups);
+                    note.clear().map_err(failed)?;
                     Ok(Attached::Ended(Exit::lost()))
                 }
             };
@@ -183,7 +183,8 @@ impl Child {
             Some(EndNote::Failed(error)) => Err(LaunchError::Sandbox(error)),
             None => {
                 if let Ok(Some(note)) = ProcessNote::read(&self.control) {
-                    cgroups::remove(&note.groups);
+                    let failed = |source| self.failed("clear away the process of", source);
+                    note.clear().map_err(failed)?;
                 }
                 Ok(Exit { status: Status::Lost, ..Exit::lost() })
             }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Exit, SetupError};
+use crate::{Exit, SetupError, cgroups, docker::ContainerNote};
 
 /// Who looks after the process. Written before the command runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub(crate) struct ProcessNote {
     pub(crate) boot: String,
     /// Its control groups.
     pub(crate) groups: Vec<PathBuf>,
+    /// Its container.
+    #[serde(default)]
+    pub(crate) container: Option<ContainerNote>,
 }
 
 /// How it ended. Written when the last of its processes is gone and the log is whole.
@@ -37,6 +40,13 @@ impl ProcessNote {
 
     pub(crate) fn read(control: &Path) -> io::Result<Option<Self>> {
         read(&control.join(Self::FILE))
+    }
+
+    /// Clears away what a supervisor that was killed left.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        cgroups::remove(&self.groups);
+        let container = self.container.as_ref();
+        container.map_or(Ok(()), |container| container.remove().map_err(io::Error::other))
     }
 }
 

@@ -171,7 +171,7 @@ impl Drop for Prepared {
 fn check(spec: &ProcessSpec) -> Result<(), LaunchError> {
     let refuse = |text: String| Err(LaunchError::Spec(text));
     let is_root = rustix::process::geteuid().is_root();
-    if is_root && spec.uid.is_none_or(|uid| uid == 0) {
+    if is_root && spec.container.is_none() && spec.uid.is_none_or(|uid| uid == 0) {
         return refuse("a process that root starts needs a user of its own".to_owned());
     }
     for (what, path) in [("control folder", &spec.control), ("log", &spec.log.file)] {

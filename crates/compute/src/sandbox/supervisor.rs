@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Exit, LayerState, SetupError,
     cgroups::Groups,
+    docker::{Container, ContainerNote},
     error::Trying,
     launcher::{EndNote, ProcessNote},
     logs::LogWriter,
@@ -67,9 +68,11 @@ fn supervise(order: &Order, server: &mut Channel) -> Result<Option<Exit>, SetupE
         groups.remove();
         return Ok(None);
     }
-    let user_namespace = !geteuid().is_root();
-    let started = own_namespaces(user_namespace)
-        .and_then(|()| start_init(order, &mut groups, user_namespace));
+    let started = match &order.spec.container {
+        None => start_sandbox(order, &mut groups),
+        Some(container) => Container::start(&order.spec, container)
+            .map(|(container, streams)| (Sandbox::of_container(container, streams), Vec::new())),
+    };
     let (sandbox, layers) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -96,11 +99,25 @@ fn prepare(order: &Order) -> Result<(u64, Groups), SetupError> {
     let start_time = processes::start_time(pid)
         .ok_or_else(|| SetupError::new("read `/proc/self/stat`", "it tells no start time"))?;
     let name = format!("bessemer-{pid}-{start_time}");
-    let groups = Groups::make(&order.controllers, &order.spec.limits, &name);
-    let boot = processes::boot_id();
-    let note = ProcessNote { pid, start_time, boot, groups: groups.folders() };
+    let container = order.spec.container.as_ref();
+    let container =
+        container.map(|of| ContainerNote { host: of.host.clone(), name: of.name.clone() });
+    // The groups of a container are Docker's.
+    let controllers = if container.is_some() { &[][..] } else { &order.controllers };
+    let groups = Groups::make(controllers, &order.spec.limits, &name);
+    let (boot, folders) = (processes::boot_id(), groups.folders());
+    let note = ProcessNote { pid, start_time, boot, groups: folders, container };
     note.write(control).trying(|| format!("write in `{}`", control.display()))?;
     Ok((start_time, groups))
+}
+
+fn start_sandbox(
+    order: &Order,
+    groups: &mut Groups,
+) -> Result<(Sandbox, Vec<LayerState>), SetupError> {
+    let user_namespace = !geteuid().is_root();
+    own_namespaces(user_namespace)?;
+    start_init(order, groups, user_namespace)
 }
 
 /// A PID namespace for our children, and rights to set them up where we have none.

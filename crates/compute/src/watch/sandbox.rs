@@ -2,6 +2,7 @@
 
 use std::{
     io::{PipeReader, Read},
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     process::Child,
     time::{Duration, Instant},
@@ -16,6 +17,7 @@ use super::{Signals, disk::DiskWatch, memory::MemoryWatch};
 use crate::{
     Cause, ProcessSpec, Status,
     cgroups::Groups,
+    docker::Container,
     logs::{Lines, LogWriter, Source},
     sandbox::protocol::{Channel, FromInit, Terminate},
 };
@@ -26,14 +28,21 @@ const PART: Duration = Duration::from_millis(500);
 /// A running sandbox.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
-    init: Child,
-    channel: Channel,
+    inside: Inside,
     streams: [Stream; 2],
     /// What the first process said of the command's end.
     ended: Option<(Status, u64)>,
     cause: Option<Cause>,
     /// When SIGKILL follows SIGTERM.
     kill_at: Option<Instant>,
+}
+
+/// What the command runs in.
+#[derive(Debug)]
+enum Inside {
+    /// A sandbox: its first process, and the line to it.
+    Sandbox(Child, Channel),
+    Container(Container),
 }
 
 /// How a sandbox ended.
@@ -63,8 +72,16 @@ impl Sandbox {
         output: PipeReader,
         errors: PipeReader,
     ) -> Self {
+        Self::of(Inside::Sandbox(init, channel), [output, errors])
+    }
+
+    pub(crate) fn of_container(container: Container, streams: [PipeReader; 2]) -> Self {
+        Self::of(Inside::Container(container), streams)
+    }
+
+    fn of(inside: Inside, [output, errors]: [PipeReader; 2]) -> Self {
         let streams = [Stream::new(output, Source::Output), Stream::new(errors, Source::Error)];
-        Self { init, channel, streams, ended: None, cause: None, kill_at: None }
+        Self { inside, streams, ended: None, cause: None, kill_at: None }
     }
 
     /// Looks after it until its last process is gone and its last line is in `log`.
@@ -75,9 +92,11 @@ impl Sandbox {
         signals: &Signals,
         groups: &Groups,
     ) -> End {
-        let pid = self.init.id();
-        let mut memory = spec.limits.memory.filter(|_| !groups.limits_memory());
-        let mut memory = memory.take().map(|limit| MemoryWatch::new(limit, pid));
+        let pid = self.inside.pid();
+        // A container's memory is limited by Docker.
+        let is_ours = spec.container.is_none() && !groups.limits_memory();
+        let memory = spec.limits.memory.filter(|_| is_ours);
+        let mut memory = memory.map(|limit| MemoryWatch::new(limit, pid));
         let mut disk = spec.limits.disk.map(|limit| DiskWatch::new(limit, writable(spec), pid));
         let timeout = spec.timeout.map(|after| Instant::now() + after);
         while !self.is_over() {
@@ -99,7 +118,7 @@ impl Sandbox {
             }
             if self.kill_at.is_some_and(|at| at <= now) {
                 self.kill_at = None;
-                let _ = self.init.kill();
+                self.inside.kill();
             }
             if memory.as_mut().is_some_and(|watch| watch.exceeded(now)) {
                 self.kill(Cause::OutOfMemory);
@@ -108,8 +127,7 @@ impl Sandbox {
                 self.kill(Cause::OutOfDisk);
             }
         }
-        // The first process ends last: nobody is left to write.
-        let _ = self.init.wait();
+        self.inside.wait();
         self.drain(&mut log);
         let watched = memory.map_or(0, |watch| watch.peak());
         self.end(groups, watched)
@@ -123,7 +141,7 @@ impl Sandbox {
     /// Waits for output, a message, a signal or the moment `until`.
     fn wait(&mut self, until: Option<Instant>, signals: &Signals, log: &mut LogWriter) {
         let mut files =
-            vec![PollFd::new(&self.channel, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+            vec![PollFd::new(&self.inside, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         let open = self.streams.iter().filter(|stream| stream.open);
         files.extend(open.map(|stream| PollFd::new(&stream.pipe, PollFlags::IN)));
         let pause = until.map(|at| at.saturating_duration_since(Instant::now()));
@@ -141,18 +159,29 @@ impl Sandbox {
     }
 
     fn hear(&mut self) {
-        let alive = self.channel.fill().unwrap_or(false);
-        if let Ok(Some(FromInit::Ended { status, cpu_millis })) = self.channel.received() {
-            self.ended = Some((status, cpu_millis));
-        } else if !alive {
-            self.ended = Some((Status::Signal(libc::SIGKILL), 0)); // it was killed, with all inside
+        match &mut self.inside {
+            Inside::Sandbox(_, channel) => {
+                let alive = channel.fill().unwrap_or(false);
+                if let Ok(Some(FromInit::Ended { status, cpu_millis })) = channel.received() {
+                    self.ended = Some((status, cpu_millis));
+                } else if !alive {
+                    // It was killed, with all inside.
+                    self.ended = Some((Status::Signal(libc::SIGKILL), 0));
+                }
+            }
+            Inside::Container(container) => {
+                if let Some((status, cause)) = container.ended() {
+                    self.ended = Some((status, 0));
+                    self.cause = cause.or(self.cause);
+                }
+            }
         }
     }
 
     fn stop(&mut self, cause: Cause, grace: Duration) {
         if self.kill_at.is_none() {
             self.cause.get_or_insert(cause);
-            let _ = self.channel.send(&Terminate);
+            self.inside.terminate();
             self.kill_at = Some(Instant::now() + grace);
         }
     }
@@ -160,7 +189,7 @@ impl Sandbox {
     /// Ends the first process, and with it all inside.
     fn kill(&mut self, cause: Cause) {
         self.cause.get_or_insert(cause);
-        let _ = self.init.kill();
+        self.inside.kill();
     }
 
     /// Writes what is left in the pipes. (Somebody outside who was given their other ends would keep
@@ -178,6 +207,56 @@ impl Sandbox {
         let starved = status != Status::Code(0) && groups.killed_for_memory();
         let cause = if starved { Some(Cause::OutOfMemory) } else { self.cause };
         End { status, cause, cpu_millis, peak_memory: watched.max(groups.peak_memory()) }
+    }
+}
+
+impl Inside {
+    /// The first of our processes that it stands for.
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Sandbox(init, _) => init.id(),
+            Self::Container(_) => std::process::id(),
+        }
+    }
+
+    /// Asks the command to end.
+    fn terminate(&mut self) {
+        match self {
+            Self::Sandbox(_, channel) => {
+                let _ = channel.send(&Terminate);
+            }
+            Self::Container(container) => container.signal("TERM"),
+        }
+    }
+
+    /// Ends all of it.
+    fn kill(&mut self) {
+        match self {
+            Self::Sandbox(init, _) => {
+                let _ = init.kill();
+            }
+            Self::Container(container) => container.signal("KILL"),
+        }
+    }
+
+    /// Waits until nobody is left to write.
+    fn wait(&mut self) {
+        match self {
+            // The first process ends last.
+            Self::Sandbox(init, _) => {
+                let _ = init.wait();
+            }
+            Self::Container(container) => container.remove(),
+        }
+    }
+}
+
+impl AsFd for Inside {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Sandbox(_, channel) => channel.as_fd(),
+            Self::Container(container) => container.process().as_fd(),
+        }
     }
 }
 

@@ -81,7 +81,8 @@ impl Doctor {
         findings.extend(machine::limits());
         findings.push(machine::port(self.listen));
         findings.extend(sandbox::layers(&directory));
-        findings.extend(programs::all());
+        let settings = self.data.settings().map(|(config, _)| config.docker);
+        findings.extend(programs::all(&settings.unwrap_or_default().host));
         for finding in &findings {
             if self.json {
                 event(&json!({

@@ -4,7 +4,7 @@ use std::{io, process::Command};
 
 use super::Finding;
 
-pub(super) fn all() -> Vec<Finding> {
+pub(super) fn all(docker_host: &str) -> Vec<Finding> {
     let python = version("python3", &["--version"]);
     let uv = match version("uv", &["--version"]) {
         Ok(version) => Finding::good("uv", version),
@@ -21,11 +21,11 @@ pub(super) fn all() -> Vec<Finding> {
             "install python3: script-mode jobs and models with code need it",
         ),
     };
-    let docker = match version("docker", &["version", "--format", "Docker {{.Server.Version}}"]) {
-        Ok(version) => Finding::good("Docker", version),
-        Err(why) => Finding::poor(
+    let docker = match bessemer_compute::docker::daemon_version(docker_host) {
+        Ok(version) => Finding::good("Docker", format!("Docker {version} at {docker_host}")),
+        Err(error) => Finding::poor(
             "Docker",
-            why,
+            format!("failed to {error}"),
             "only images that no environment stands for need it: install Docker and let this user \
              into the group `docker`",
         ),

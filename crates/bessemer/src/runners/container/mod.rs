@@ -1,5 +1,6 @@
 //! Jobs that run a program of the user's as SageMaker's containers do: sandboxed processes, one an
-//! instance, with `/opt/ml`, in the Python environment that the job's image stands for.
+//! instance, with `/opt/ml`, in the Python environment that the job's image stands for; or containers
+//! of Docker.
 //!
 //! An attempt has the folder `runs/<job>/<attempt>/`:
 //!
@@ -18,6 +19,7 @@ mod group;
 mod host_log;
 mod inputs;
 mod order;
+mod place;
 mod program;
 mod publish;
 mod runner;
@@ -38,6 +40,7 @@ pub(crate) use host_log::HostLogs;
 pub(crate) use inputs::{
     AT_ONCE, Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open, open_all,
 };
+pub(crate) use place::{DockerOptions, Place};
 pub(crate) use program::{OWN_PACKAGES, Program};
 pub(crate) use publish::{Merged, Seen};
 pub(crate) use runner::ContainerRunner;
@@ -67,8 +70,9 @@ pub(crate) trait Work: Sized + Send + Sync + 'static {
     /// What it asks for.
     fn demand(&self) -> &Demand;
 
-    /// Fills an instance's folder, and says what it runs.
-    fn stage(&self, stage: &mut Stage, image: &Image) -> Result<Program, Failed>;
+    /// Fills an instance's folder, and says what it runs, in what the image stands for or else in a
+    /// container that has a program of its own.
+    fn stage(&self, stage: &mut Stage, image: Option<&Image>) -> Result<Program, Failed>;
 
     /// Called again and again while the programs run: puts in place what is to be there before their
     /// end.

@@ -1,20 +1,33 @@
 //! [`Program`]: what an instance runs, and in which sandbox.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
 
 use bessemer_aws::AccessKeyEntry;
-use bessemer_compute::{Bind, Environment, Limits, LogSink, ProcessSpec, UidRange, hand_over};
+use bessemer_compute::{
+    Bind, Environment, Limits, LogSink, ProcessSpec, UidRange,
+    docker::{ContainerNetwork, ContainerSpec},
+    hand_over,
+};
 use bessemer_domain::JobId;
 use bessemer_jobs::Attempt;
 use bessemer_objects::storage::ExternalS3;
 
-use super::{CONTROL, Demand, Failed, HostLogs, ML, Stage, host_log, host_name};
+use super::{
+    CONTROL, Demand, Failed, HostLogs, ML, Site, Stage, host_log, host_name, place::Runtime,
+};
 
 /// What an instance runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Program {
-    /// The program and its arguments.
+    /// The program and its arguments; none for a container's own.
     pub(crate) command: Vec<String>,
+    /// Arguments after those.
+    pub(crate) arguments: Vec<String>,
     /// Variables of its own.
     pub(crate) environment: Vec<(String, String)>,
     /// The folder that it starts in, below `/opt/ml`.
@@ -47,23 +60,31 @@ pub(super) fn spec(
     demand: &Demand,
     stage: &Stage,
     program: Program,
-    (environment, door): (&Environment, Option<&Door<'_>>),
-    logs: &HostLogs,
+    (runtime, door): (&Runtime, Option<&Door<'_>>),
+    (site, logs): (&Site, &HostLogs),
 ) -> Result<ProcessSpec, Failed> {
-    let empty = || Failed::client("there is no program to run");
-    let (command, arguments) = program.command.split_first().ok_or_else(empty)?;
     let log = LogSink { file: logs.file(stage.index).clone(), max_bytes: host_log::MOST };
+    let (command, arguments) = match (program.command.split_first(), runtime) {
+        (Some((command, arguments)), _) => (command.as_str(), arguments),
+        (None, Runtime::Container(_)) => ("", &[][..]),
+        (None, _) => return Err(Failed::client("there is no program to run")),
+    };
     let mut spec = ProcessSpec::new(command, stage.folder.join(CONTROL), log);
-    spec.args = arguments.iter().map(Into::into).collect();
-    let mut variables = usual_variables(environment);
+    spec.args = arguments.iter().chain(&program.arguments).map(Into::into).collect();
+    spec.container = container(runtime, site, attempt, stage, demand)?;
+    let mut variables = match runtime {
+        Runtime::Environment(environment) => usual_variables(environment),
+        Runtime::Container(_) => Vec::new(),
+    };
     if let Some(door) = door {
-        variables.extend(variables_of(door, &attempt.job.arn));
+        let inside = spec.container.as_ref().and_then(endpoint_inside);
+        variables.extend(variables_of(door, inside.as_deref(), &attempt.job.arn));
     }
     variables.extend(program.environment);
     variables.extend(demand.environment.iter().cloned());
     spec.env = last_of_each(variables);
     spec.cwd = program.folder.into();
-    spec.uid = own_folders(&stage.folder, attempt.job.id)?;
+    spec.uid = own_folders(&stage.folder, attempt.job.id, runtime)?;
     spec.hostname = stage.host();
     spec.hosts =
         (0..stage.count).map(|index| (address(attempt.job.id, index), host_name(index))).collect();
@@ -72,7 +93,9 @@ pub(super) fn spec(
         Bind::writable(stage.folder.join("tmp"), "/tmp"),
     ];
     spec.mounts.extend(stage.mounts.iter().cloned());
-    spec.mounts.extend(environment.mounts.iter().cloned());
+    if let Runtime::Environment(environment) = runtime {
+        spec.mounts.extend(environment.mounts.iter().cloned());
+    }
     spec.network = demand.has_network;
     let count = stage.count as u64;
     spec.limits = Limits {
@@ -92,10 +115,17 @@ pub(super) fn spec(
 }
 
 /// Makes what the program may write its own, and says as which user it runs.
-fn own_folders(folder: &Path, job: JobId) -> Result<Option<u32>, Failed> {
+fn own_folders(folder: &Path, job: JobId, runtime: &Runtime) -> Result<Option<u32>, Failed> {
     // Python looks for no folder again that was not there when it started.
     std::fs::create_dir_all(folder.join("tmp/.packages")).map_err(Failed::internal)?;
     if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    if let Runtime::Container(_) = runtime {
+        // Its user is known to its image alone.
+        for own in ["ml", "tmp"] {
+            open_to_all(&folder.join(own)).map_err(Failed::internal)?;
+        }
         return Ok(None);
     }
     let uid = UidRange::default().of_attempt(job.0.unsigned_abs());
@@ -103,6 +133,55 @@ fn own_folders(folder: &Path, job: JobId) -> Result<Option<u32>, Failed> {
         hand_over(&folder.join(own), uid).map_err(Failed::internal)?;
     }
     Ok(Some(uid))
+}
+
+/// The container of an instance, if it is to run in one.
+fn container(
+    runtime: &Runtime,
+    site: &Site,
+    attempt: &Attempt,
+    stage: &Stage,
+    demand: &Demand,
+) -> Result<Option<ContainerSpec>, Failed> {
+    let Runtime::Container(image) = runtime else { return Ok(None) };
+    let container = site.container(image, attempt.job.id, &stage.host());
+    let has_door = matches!(container.network, ContainerNetwork::Door(_)) && demand.has_network;
+    let unmet = if has_door && stage.count > 1 {
+        "containers on several instances see each other on this machine's network only"
+    } else if has_door && !rustix::process::geteuid().is_root() {
+        "a container's way to a server that is not root is this machine's network"
+    } else {
+        return Ok(Some(container));
+    };
+    Err(Failed::client(format!("{unmet}: set `network = \"host\"` in `[docker]`")))
+}
+
+/// The server's address on a container's own loopback.
+fn endpoint_inside(container: &ContainerSpec) -> Option<String> {
+    match container.network {
+        ContainerNetwork::Door(server) => Some(format!("http://127.0.0.1:{}", server.port())),
+        ContainerNetwork::Host => None,
+    }
+}
+
+/// Lets every user read and write what is in `folder`; who can't come so far is kept out above it.
+fn open_to_all(folder: &Path) -> std::io::Result<()> {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                waiting.push(entry.path());
+            } else if kind.is_file() {
+                let mode = entry.metadata()?.permissions().mode();
+                let mode = if mode & 0o100 == 0 { 0o666 } else { 0o777 };
+                fs::set_permissions(entry.path(), Permissions::from_mode(mode))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn usual_variables(environment: &Environment) -> Vec<(String, String)> {
@@ -127,11 +206,11 @@ fn usual_variables(environment: &Environment) -> Vec<(String, String)> {
 }
 
 /// What points AWS clients to the server. The ARN tells the region.
-fn variables_of(door: &Door<'_>, arn: &str) -> Vec<(String, String)> {
+fn variables_of(door: &Door<'_>, inside: Option<&str>, arn: &str) -> Vec<(String, String)> {
     let region = arn.split(':').nth(3).unwrap_or_default();
     let s3 = door.s3.map(|s3| ("AWS_ENDPOINT_URL_S3", s3.endpoint()));
     let variables = [
-        ("AWS_ENDPOINT_URL", door.endpoint),
+        ("AWS_ENDPOINT_URL", inside.unwrap_or(door.endpoint)),
         ("AWS_ACCESS_KEY_ID", &door.key.id),
         ("AWS_SECRET_ACCESS_KEY", &door.key.secret),
         ("AWS_REGION", region),

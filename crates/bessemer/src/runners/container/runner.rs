@@ -2,14 +2,15 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use bessemer_compute::{Environment, Image, ProcessSpec};
+use bessemer_compute::ProcessSpec;
 use bessemer_domain::{Clock, FailureClass, JobId, Outcome, ProcessId, SystemClock};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 use super::{
-    CONTROL, Demand, End, Ended, Failed, Finished, Group, HostLogs, Program, Seen, Site, Stage,
-    Work, blocking, environment, host_name,
+    CONTROL, Demand, End, Ended, Failed, Finished, Group, HostLogs, Place, Program, Seen, Site,
+    Stage, Work, blocking, environment, host_name,
     order::{Concluded, Order},
+    place::Runtime,
     program::{self, Door},
 };
 
@@ -129,30 +130,38 @@ impl<W: Work> ContainerRunner<W> {
         work: &Arc<W>,
         logs: &HostLogs,
     ) -> Result<(Order, Group), Failed> {
-        let image = self.site.images.find(&work.demand().image).map_err(Failed::client)?;
+        let place = {
+            let (site, work) = (Arc::clone(&self.site), Arc::clone(work));
+            blocking(move || site.place(&work.demand().image)).await?
+        };
         control.stage("Downloading").await.map_err(Failed::internal)?;
         let staged = {
-            let (site, work, image) = (Arc::clone(&self.site), Arc::clone(work), image.clone());
+            let (site, work, place) = (Arc::clone(&self.site), Arc::clone(work), place.clone());
             let (job, number) = (attempt.job.id, attempt.number);
-            blocking(move || stage(&site, work.as_ref(), &image, (job, number))).await?
+            blocking(move || stage(&site, work.as_ref(), &place, (job, number))).await?
         };
-        let environment = {
+        let runtime = {
             let (site, logs) = (Arc::clone(&self.site), logs.clone());
             let own = staged.first().and_then(|(_, program)| program.requirements.clone());
             blocking(move || {
+                let image = match place {
+                    Place::Container(image) => return Ok(Runtime::Container(image)),
+                    Place::Environment(image) => image.environment,
+                };
                 let say = |text: &str| logs.say(text);
-                environment::ensure(&site.environments, &image.environment, own.as_deref(), &say)
+                let built = environment::ensure(&site.environments, &image, own.as_deref(), &say);
+                built.map(Runtime::Environment)
             })
         };
-        let environment = tokio::select! {
-            environment = environment => environment?,
+        let runtime = tokio::select! {
+            runtime = runtime => runtime?,
             // What is being built is for whoever asks for it next.
             _ = control.stopping() => return Err(Failed::internal("it was stopped before it ran")),
         };
         let (order, specs) = {
             let (site, work, logs) = (Arc::clone(&self.site), Arc::clone(work), logs.clone());
             let attempt = attempt.clone();
-            blocking(move || order(&site, work.demand(), &attempt, (staged, &environment), &logs))
+            blocking(move || order(&site, work.demand(), &attempt, (staged, &runtime), &logs))
                 .await?
         };
         control.stage(W::RUNNING).await.map_err(Failed::internal)?;
@@ -194,10 +203,14 @@ type Staged = (Stage, Program);
 fn stage<W: Work>(
     site: &Site,
     work: &W,
-    image: &Image,
+    place: &Place,
     (job, number): (JobId, u32),
 ) -> Result<Vec<Staged>, Failed> {
     site.clear_all(job);
+    let image = match place {
+        Place::Environment(image) => Some(image),
+        Place::Container(_) => None,
+    };
     let (folder, count) = (site.folder(job, number), work.demand().instances);
     let one = |index: usize| {
         let host = folder.join(host_name(index));
@@ -215,7 +228,7 @@ fn order(
     site: &Site,
     demand: &Demand,
     attempt: &Attempt,
-    (staged, environment): (Vec<Staged>, &Environment),
+    (staged, runtime): (Vec<Staged>, &Runtime),
     logs: &HostLogs,
 ) -> Result<(Order, Vec<ProcessSpec>), Failed> {
     let make = || site.keys.create_for_job(&attempt.job.name, SystemClock.now_millis());
@@ -233,7 +246,7 @@ fn order(
     let s3 = site.job_key.as_ref().and_then(|_| site.storage.external());
     let door = key.map(|key| Door { endpoint: &site.endpoint, key, s3 });
     let specs = staged.into_iter().map(|(stage, program)| {
-        program::spec(attempt, demand, &stage, program, (environment, door.as_ref()), logs)
+        program::spec(attempt, demand, &stage, program, (runtime, door.as_ref()), (site, logs))
     });
     Ok((order, specs.collect::<Result<_, _>>()?))
 }

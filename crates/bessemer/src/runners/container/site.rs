@@ -12,7 +12,7 @@ use bessemer_compute::{Attached, Environments, Images, Launcher, logs::LogFolder
 use bessemer_domain::JobId;
 use bessemer_objects::storage::Storage;
 
-use super::{CONTROL, order::Order};
+use super::{CONTROL, DockerOptions, order::Order};
 
 /// What runners of containers work with.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Site {
     pub(crate) launcher: Launcher,
     pub(crate) environments: Environments,
     pub(crate) images: Images,
+    pub(crate) docker: DockerOptions,
     /// `http://address:port` of the server, as it is reached from this machine.
     pub(crate) endpoint: String,
     /// The access key of all programs, if the objects are elsewhere and it is one there too.
@@ -78,12 +79,12 @@ impl Site {
 
     fn end_processes(&self, folder: &Path) {
         for host in folders(folder) {
-            let attached = self.launcher.reattach(&host.join(CONTROL));
-            if let Ok(Attached::Running(child)) = attached {
-                let ended = child.kill().and_then(|()| child.wait());
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a job's process can't be ended");
-                }
+            let ended = match self.launcher.reattach(&host.join(CONTROL)) {
+                Ok(Attached::Running(child)) => child.kill().and_then(|()| child.wait()).map(drop),
+                found => found.map(drop),
+            };
+            if let Err(error) = ended {
+                tracing::error!(%error, "a job's process can't be ended");
             }
         }
     }

@@ -35,7 +35,14 @@ impl Work for Processing {
         &self.request.demand
     }
 
-    fn stage(&self, stage: &mut Stage, _image: &Image) -> Result<Program, Failed> {
+    fn stage(&self, stage: &mut Stage, image: Option<&Image>) -> Result<Program, Failed> {
+        if image.is_some() && self.request.command.is_empty() {
+            return Err(Failed::client(format!(
+                "the image `{}` has no program of its own to process with: name one by \
+                 ContainerEntrypoint",
+                self.request.demand.image
+            )));
+        }
         for folder in ["processing", "output"] {
             stage.folder(&format!("/opt/ml/{folder}"))?;
         }
@@ -53,6 +60,7 @@ impl Work for Processing {
         configuration::write(&self.request, stage)?;
         Ok(Program {
             command: self.request.command.clone(),
+            arguments: self.request.arguments.clone(),
             folder: "/opt/ml/processing".to_owned(),
             environment: configuration::variables(&self.request),
             requirements: None,

@@ -11,7 +11,9 @@ pub(super) struct ProcessingRequest {
     pub(super) demand: Demand,
     pub(super) inputs: Vec<Input>,
     pub(super) outputs: Vec<Output>,
+    /// What to run; none for a container's own.
     pub(super) command: Vec<String>,
+    pub(super) arguments: Vec<String>,
     /// The request as it was sent.
     pub(super) job: Value,
     pub(super) arn: String,
@@ -48,21 +50,14 @@ impl ProcessingRequest {
             let all = value.as_array().into_iter().flatten();
             all.filter_map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        let entrypoint = texts(&application["ContainerEntrypoint"]);
-        if entrypoint.is_empty() {
-            return Err(Failed::client(format!(
-                "the image `{}` has no program of its own to process with: name one by \
-                 ContainerEntrypoint",
-                demand.image
-            )));
-        }
-        let command = [entrypoint, texts(&application["ContainerArguments"])].concat();
+        let command = texts(&application["ContainerEntrypoint"]);
+        let arguments = texts(&application["ContainerArguments"]);
         let inputs = job["ProcessingInputs"].as_array().into_iter().flatten();
         let inputs = inputs.map(Input::of).collect::<Result<_, _>>()?;
         let outputs = job["ProcessingOutputConfig"]["Outputs"].as_array().into_iter().flatten();
         let outputs: Vec<Output> = outputs.map(Output::of).collect::<Result<_, _>>()?;
         demand.is_watched = outputs.iter().any(|output| output.is_continuous);
-        Ok(Self { demand, inputs, outputs, command, job, arn: arn.to_owned() })
+        Ok(Self { demand, inputs, outputs, command, arguments, job, arn: arn.to_owned() })
     }
 }
 
@@ -176,8 +171,8 @@ mod tests {
     #[test]
     fn the_command_is_entry_point_and_arguments() {
         let request = request(&json!({})).unwrap();
-        let expected = ["python3", "/opt/ml/processing/input/code/run.py", "--a", "1"];
-        assert_eq!(request.command, expected);
+        assert_eq!(request.command, ["python3", "/opt/ml/processing/input/code/run.py"]);
+        assert_eq!(request.arguments, ["--a", "1"]);
         assert_eq!(request.demand.instances, 2);
         let document = document(&request);
         assert_eq!(document["ProcessingInputs"], Value::Null);
@@ -214,7 +209,6 @@ mod tests {
                 json!({ "Outputs": [{ "OutputName": "o" }] }),
                 "only S3Output",
             ),
-            ("AppSpecification", json!({ "ImageUri": "python:3.11" }), "ContainerEntrypoint"),
         ] {
             let refused = request(&json!({ member: value })).unwrap_err().message;
             assert!(refused.contains(expected), "{refused}");

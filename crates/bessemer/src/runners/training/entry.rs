@@ -12,17 +12,25 @@ const XGBOOST: &str = include_str!("xgboost.py");
 pub(super) fn stage(
     request: &TrainingRequest,
     stage: &Stage,
-    image: &Image,
+    image: Option<&Image>,
 ) -> Result<Program, Failed> {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let of_job =
         [named("TRAINING_JOB_NAME", &request.name), named("TRAINING_JOB_ARN", &request.arn)];
     let mut program = if let Some(command) = &request.entrypoint {
-        Program { command: command.clone(), ..Program::default() }
+        let (command, arguments) = (command.clone(), request.arguments.clone());
+        Program { command, arguments, ..Program::default() }
+    } else if image.is_none() {
+        // As SageMaker starts images, which know of scripts by themselves.
+        let mut arguments = request.arguments.clone();
+        if arguments.is_empty() {
+            arguments.push("train".to_owned());
+        }
+        Program { arguments, ..Program::default() }
     } else if script::is_asked_for(request) {
         script::stage(request, stage)?
     } else {
-        match &image.entry {
+        match image.map_or(&ImageEntry::Nothing, |image| &image.entry) {
             ImageEntry::XgBoost if stage.count > 1 => {
                 return Err(Failed::client(
                     "the XGBoost algorithm trains on one instance here; a script of your own may \

@@ -42,7 +42,7 @@ impl Work for Training {
         &self.request.demand
     }
 
-    fn stage(&self, stage: &mut Stage, image: &Image) -> Result<Program, Failed> {
+    fn stage(&self, stage: &mut Stage, image: Option<&Image>) -> Result<Program, Failed> {
         for folder in ["model", "output/data", "code"] {
             stage.folder(&format!("/opt/ml/{folder}"))?;
         }

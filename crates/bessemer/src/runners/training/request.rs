@@ -17,6 +17,8 @@ pub(super) struct TrainingRequest {
     pub(super) instance_type: String,
     /// What to run instead of what the image has.
     pub(super) entrypoint: Option<Vec<String>>,
+    /// Its arguments.
+    pub(super) arguments: Vec<String>,
     pub(super) output: Uri,
     /// The model's files are to be objects of their own, not one archive.
     pub(super) is_uncompressed: bool,
@@ -83,7 +85,8 @@ impl TrainingRequest {
             channels,
             hyperparameters: job["HyperParameters"].as_object().cloned().unwrap_or_default(),
             instance_type: resources["InstanceType"].as_str().unwrap_or_default().to_owned(),
-            entrypoint: entrypoint.map(|command| [command, arguments].concat()),
+            entrypoint,
+            arguments,
             output: Uri::parse(output["S3OutputPath"].as_str().unwrap_or_default())?,
             is_uncompressed: output["CompressionType"] == "NONE",
             checkpoints,

@@ -9,7 +9,7 @@ use crate::runners::container::Failed;
 /// What `DescribeJobs` tells of an end.
 pub(super) fn told(exit: &Exit) -> BatchExit {
     let code = match exit.status {
-        Status::Lost => {
+        Status::Lost | Status::NeverRan => {
             let message = "the container was ended from outside";
             return batch_exit_of(FailureClass::Infrastructure, message);
         }
@@ -39,7 +39,7 @@ pub(super) fn failure(exit: &Exit) -> Option<Failed> {
     let class = match (exit.cause, exit.status) {
         (Some(Cause::OutOfMemory), _) => FailureClass::OutOfMemory,
         (Some(Cause::TimedOut), _) => FailureClass::Timeout,
-        (None, Status::Lost) => FailureClass::Infrastructure,
+        (None, Status::Lost | Status::NeverRan) => FailureClass::Infrastructure,
         _ => FailureClass::Algorithm,
     };
     let BatchExit { status_reason, reason, exit_code } = told(exit);

@@ -33,6 +33,7 @@ fn request(attempt: &Attempt) -> Result<BatchRequest, Failed> {
 
 impl Work for BatchWork {
     const RUNNING: &'static str = "Running";
+    const HAS_STAGES: bool = false;
 
     fn read(attempt: &Attempt) -> Result<Self, Failed> {
         let request = request(attempt)?;
@@ -61,14 +62,19 @@ impl Work for BatchWork {
         &self.demand
     }
 
-    fn stage(&self, stage: &mut Stage, image: &Image) -> Result<Program, Failed> {
+    fn stage(&self, stage: &mut Stage, image: Option<&Image>) -> Result<Program, Failed> {
         stage.folder("/opt/ml")?;
-        let entry = match &image.entry {
-            ImageEntry::Program(command) => command.clone(),
-            ImageEntry::Nothing | ImageEntry::Train(_) | ImageEntry::XgBoost => Vec::new(),
+        // As with Docker: a command is the arguments of the image's own program, if it has one.
+        let (command, arguments) = match image.map(|image| &image.entry) {
+            None => (Vec::new(), self.request.command()),
+            Some(ImageEntry::Program(program)) => (program.clone(), self.request.command()),
+            Some(ImageEntry::Nothing | ImageEntry::Train(_) | ImageEntry::XgBoost) => {
+                (self.request.command(), Vec::new())
+            }
         };
         Ok(Program {
-            command: [entry, self.request.command()].concat(),
+            command,
+            arguments,
             environment: self.request.own_variables(&self.id, self.attempt),
             folder: "/tmp".to_owned(),
             requirements: None,

@@ -59,6 +59,9 @@ pub(crate) trait Work: Sized + Send + Sync + 'static {
     /// What the job is at while its program runs.
     const RUNNING: &'static str;
 
+    /// Whether it gets inputs before and has results after its program, which are told as stages.
+    const HAS_STAGES: bool = true;
+
     /// Reads what an attempt is to do.
     fn read(attempt: &Attempt) -> Result<Self, Failed>;
 

@@ -104,12 +104,18 @@ impl<W: Work> ContainerRunner<W> {
             })
         };
         let ended = group.wait(control, look).await?;
+        if is_left && ended.never_ran() && control.stop().is_none() {
+            // The last server ended between recording the processes and letting them go.
+            return Box::pin(self.attempt(attempt, control, false)).await;
+        }
         if let Some(key) = &order.key {
             self.site.delete_key(key);
         }
-        control.stage("Uploading").await.map_err(Failed::internal)?;
-        // Whoever was replaced must not put anything in place.
-        control.renew().await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage("Uploading").await.map_err(Failed::internal)?;
+            // Whoever was replaced must not put anything in place.
+            control.renew().await.map_err(Failed::internal)?;
+        }
         let is_stopped = control.stop().is_some();
         let site = Arc::clone(&self.site);
         let conclude = move || {
@@ -134,7 +140,9 @@ impl<W: Work> ContainerRunner<W> {
             let (site, work) = (Arc::clone(&self.site), Arc::clone(work));
             blocking(move || site.place(&work.demand().image)).await?
         };
-        control.stage("Downloading").await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage("Downloading").await.map_err(Failed::internal)?;
+        }
         let staged = {
             let (site, work, place) = (Arc::clone(&self.site), Arc::clone(work), place.clone());
             let (job, number) = (attempt.job.id, attempt.number);
@@ -164,7 +172,9 @@ impl<W: Work> ContainerRunner<W> {
             blocking(move || order(&site, work.demand(), &attempt, (staged, &runtime), &logs))
                 .await?
         };
-        control.stage(W::RUNNING).await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage(W::RUNNING).await.map_err(Failed::internal)?;
+        }
         let group = Group::start(&self.site.launcher, specs, control).await?;
         Ok((order, group))
     }

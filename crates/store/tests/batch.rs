@@ -7,7 +7,8 @@ use bessemer_domain::{
     Outcome, RetryPolicy, StateName,
 };
 use bessemer_store::{
-    BatchJob, BatchJobQuery, NewBatchBody, NewBatchJob, NewJob, Store, StoreError, StoreOptions,
+    BatchJob, BatchJobQuery, Job, NewBatchBody, NewBatchJob, NewJob, Store, StoreError,
+    StoreOptions,
 };
 use proptest::prelude::*;
 
@@ -132,6 +133,10 @@ impl World {
         self.store.batch().get(id).await.expect("it is read").expect("it is there")
     }
 
+    async fn row(&self, id: JobId) -> Job {
+        self.store.jobs().get_by_id(id).await.expect("it is read").expect("it is there")
+    }
+
     async fn queued(&self) -> Vec<(JobId, String)> {
         let waiting = self.store.jobs().waiting().await.expect("they are read");
         waiting.into_iter().map(|job| (job.id, job.name)).collect()
@@ -144,7 +149,7 @@ impl World {
         }
         let admitted = JobEvent::Admitted { owner: "me".to_owned(), lease_until: u64::MAX >> 1 };
         assert!(self.apply(id, admitted).await);
-        let token = self.store.jobs().get_by_id(id).await.unwrap().unwrap().lifecycle.token;
+        let token = self.row(id).await.lifecycle.token;
         if terminated {
             self.store.batch().ask(&name, Asked::Terminate, "why").await.expect("it is kept");
             self.see_to_all().await;
@@ -171,7 +176,7 @@ impl World {
             for child in &children {
                 counts.add(child.status);
                 let job = child.job.expect("a child has a row");
-                let job = self.store.jobs().get_by_id(job).await.unwrap().unwrap();
+                let job = self.row(job).await;
                 assert_eq!(child.status, BatchStatus::of(job.lifecycle.state.name()));
             }
             assert_eq!(array.array.expect("it is one").counts, counts);

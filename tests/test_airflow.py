@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import sqlite3
 import tarfile
@@ -110,3 +111,16 @@ def test_batch_operators_and_sensors_run_jobs(airflow):
     assert environment["computeResources"]["type"] == "FARGATE"
     airflow.run("dags", "test", "batch_failing", expect=1)
     assert airflow.states()["batch_failing.fails"] == "failed"
+
+
+def test_a_message_goes_from_operator_to_sensor(airflow):
+    sqs = airflow.server.client("sqs")
+    url = sqs.create_queue(QueueName="airflow")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody='{"kind": "other"}')
+    airflow.run("dags", "test", "queues", "--conf", json.dumps({"queue": url}))
+    states = airflow.states()
+    assert (states["queues.tells"], states["queues.hears"]) == ("success", "success")
+    # The sensor has deleted what it waited for, and the rest is still there.
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    assert sorted(left.values()) == ["0", "1"]

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from kit import docker, platform, work
+from kit.transforms import Transforms
 
 IMAGE = "own/algorithm:1"
 
@@ -108,6 +109,45 @@ def test_a_processing_job_runs_an_images_own_program(server):
     )
     assert work.processed(server, "process")["ExitMessage"] == "done"
     assert work.read(server, "process/out/b") == b"B-x y z"
+
+
+def model(jobs, name, files):
+    jobs.model(name, files, image=IMAGE, ASKED="asked")
+    return name
+
+
+def test_a_transform_job_is_served_by_an_image(server):
+    jobs = Transforms(server)
+    model(jobs, "served", {"word": "so"})
+    jobs.run("served", "served", inputs={"x": "1\n2\n", "deep/y": "3\n"})
+    assert jobs.outputs("served") == {"deep/y.out": "so asked 3\n", "x.out": "so asked 1\nso asked 2\n"}
+    assert "serves yes /opt/image" in jobs.log("served")
+    described = jobs.run("refused", "served", inputs={"x": "1\n", "z": "bad\n"}, ends="Failed")
+    assert "z" in described["FailureReason"], described["FailureReason"]
+    assert jobs.outputs("refused") == {"x.out": "so asked 1\n"}
+
+
+def test_a_serving_container_outlives_its_server(daemon, tmp_path):
+    with serve(tmp_path / "data", settings(daemon)) as server:
+        work.make_bucket(server)
+        jobs = Transforms(server)
+        model(jobs, "waits", {"word": "so", "wait": ""})
+        jobs.put(**{"in/waits/x": "1\n"})
+        jobs.create("waits", "waits")
+        job = {"TransformJobName": "waits"}
+        work.until(
+            lambda: jobs.sagemaker.describe_transform_job(**job).get("TransformStartTime")
+            and daemon.containers(), "container",
+        )
+        [before] = daemon.containers()
+        server.restart(signal.SIGKILL)
+        assert daemon.containers() == [before]
+        [unpacked] = [path.parent for path in server.folder.glob("runs/*/**/word")]
+        (unpacked / "go").write_text("")
+        jobs = Transforms(server)
+        jobs.wait("waits")
+        assert jobs.outputs("waits") == {"x.out": "so asked 1\n"}
+        assert daemon.containers("any") == []
 
 
 def test_failures_have_their_classes(server, daemon):

@@ -97,10 +97,14 @@ def test_trained_models_score(server, tmp_path):
     source = clients.SCRIPTS / "source"
     ran = clients.run(server, clients.SDK_V2, "sdk_v2/scoring.py", labelled(tmp_path), score, source)
     told = clients.told(ran)
-    assert sorted(told) == ["algorithm", "script", "sklearn"]
+    assert sorted(told) == ["algorithm", "script", "sklearn", "xgboost"]
+    by_model = {}
     for name, uri in told.items():
         answers = np.array(clients.read(server, uri).split(), dtype=np.float32)
         assert ((answers > 0.5) == (features[:, 0] > 0)).mean() > 0.9, name
+        by_model[name] = answers
+    # The same booster by its own script and by the image's.
+    np.testing.assert_allclose(by_model["xgboost"], by_model["script"], rtol=1e-5)
 
 
 def test_processors_run_scripts(server, tmp_path):

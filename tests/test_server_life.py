@@ -1,12 +1,14 @@
 """The server's own troubles: a full disk, a newer database, a second server."""
 
+import os
 import sqlite3
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
 
-from kit import cli, platform
+from kit import cli, platform, work
 
 BUSY = ("ThrottlingException", "ServiceUnavailable", "ServiceUnavailableException", "SlowDown", "InternalFailure")
 
@@ -14,9 +16,11 @@ BUSY = ("ThrottlingException", "ServiceUnavailable", "ServiceUnavailableExceptio
 class SmallDisk(platform.Platform):
     """A server whose data directory is a small file system of its own, which nobody else sees."""
 
+    size, user = "24m", ["--user", "--map-root-user"]
+
     def command(self):
-        script = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
-        return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, self.folder, *super().command()]
+        script = f'mount -t tmpfs -o size={self.size} none "$0" && exec "$@"'
+        return ["unshare", *self.user, "--mount", "sh", "-c", script, self.folder, *super().command()]
 
     def start(self):
         self.folder.mkdir(exist_ok=True)
@@ -92,6 +96,53 @@ def test_a_full_disk_refuses_writes_and_recovers_alone(small_disk):
     sagemaker.create_model(ModelName="after", **model)
     logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[event])
     s3.put_object(Bucket="data", Key="after", Body=b"x")
+
+
+class DiskToFill(SmallDisk):
+    """One that runs jobs, which takes the right to change owners of files."""
+
+    size, user = "48m", []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount for others")
+@pytest.mark.parametrize("last", ["exit 0", "exit 1", "sleep 600"])
+def test_a_job_that_fills_the_disk_ends_and_leaves_room(tmp_path, last):
+    server = DiskToFill(tmp_path / "small").start()
+    try:
+        work.make_bucket(server)
+        fill = "cat /dev/zero > /opt/ml/model/fill; cat /dev/zero > /tmp/fill; echo full > /dev/null; "
+        command = {"ContainerEntrypoint": ["/bin/sh", "-c", fill + last]}
+        work.training(server, "fills", image=work.PYTHON, AlgorithmSpecification=command)
+        if last == "sleep 600":
+            # There is no room for what is new, but a stop is taken.
+            def is_full():
+                try:
+                    server.client("sagemaker").create_model(
+                        ModelName=f"m{time.monotonic_ns()}", ExecutionRoleArn=platform.ROLE,
+                        PrimaryContainer={"Image": "x", "Environment": {"k": "v" * 1000}},
+                    )
+                except ClientError as error:
+                    return error.response["Error"]["Code"] in BUSY
+                return False
+
+            work.until(is_full, "end of the disk")
+            server.client("sagemaker").stop_training_job(TrainingJobName="fills")
+            work.trained(server, "fills", "Stopped")
+        else:
+            reason = work.trained(server, "fills", "Failed")["FailureReason"]
+            assert last == "exit 1" or "the disk of the machine is full" in reason, reason
+        true = {"ContainerEntrypoint": ["/bin/true"]}
+
+        def goes_on():
+            try:
+                return work.training(server, "after", image=work.PYTHON, AlgorithmSpecification=true)
+            except ClientError as error:
+                assert error.response["Error"]["Code"] in BUSY, error
+
+        work.until(goes_on, "room on the disk")
+        work.trained(server, "after")
+    finally:
+        assert server.stop() == 0
 
 
 def test_a_newer_database_is_refused(tmp_path):

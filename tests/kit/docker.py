@@ -89,8 +89,9 @@ def contents():
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(python, "opt/python/bin/python3", filter=as_file)
+        tar.add(os.path.realpath("/bin/sh"), "bin/sh", filter=as_file)
         tar.add(library, f"opt/python/lib/{library.name}", filter=wanted)
-        for needed in libraries([python, *library.glob("lib-dynload/*.so")]):
+        for needed in libraries([python, "/bin/sh", *library.glob("lib-dynload/*.so")]):
             inside = needed if "ld-linux" in needed else f"opt/python/lib/{Path(needed).name}"
             tar.add(os.path.realpath(needed), inside)
         packages = Path(boto3.__file__).parent.parent

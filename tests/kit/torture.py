@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from kit import platform
+from kit import platform, work
 
 FILES, ROWS = 3, 400
 POISONED = {7, 150, 399}
@@ -36,16 +36,24 @@ time.sleep(0.3)
 ids = [row.split(",")[0] for row in rows]
 pathlib.Path("/opt/ml/processing/out/ids.txt").write_text(chr(10).join(ids))
 """
+TRAINING = """
+import pathlib, time
+print("it runs", flush=True)
+rows = pathlib.Path("/opt/ml/input/data/in/0.csv").read_text().splitlines()
+time.sleep(0.3)
+ids = [row.split(",")[0] for row in rows]
+pathlib.Path("/opt/ml/model/ids.txt").write_text(chr(10).join(ids))
+"""
 FINAL = ("Completed", "Failed", "Stopped")
 
 
 class Client(threading.Thread):
     """A client that repeats each call until the server has answered it."""
 
-    def __init__(self, torture, work):
+    def __init__(self, torture, calls):
         super().__init__(daemon=True)
-        self.torture, self.work = torture, work
-        self.random = random.Random(f"{torture.seed} {work.__name__}")
+        self.torture, self.calls = torture, calls
+        self.random = random.Random(f"{torture.seed} {calls.__name__}")
         self.clients = {}
 
     def run(self):
@@ -53,9 +61,9 @@ class Client(threading.Thread):
             for number in itertools.count():
                 if self.torture.ended.is_set():
                     return
-                self.work(self, number)
+                self.calls(self, number)
         except Exception as error:  # noqa: BLE001 - the test reports it
-            self.torture.wrong.append(f"{self.work.__name__}: {error!r}")
+            self.torture.wrong.append(f"{self.calls.__name__}: {error!r}")
 
     def call(self, service, operation, taken=(), **arguments):
         """The answer, however often the server dies meanwhile; `taken` are the codes that say that
@@ -95,7 +103,7 @@ class Torture:
         self.wrong = []  # what must not be
         # What was acknowledged.
         self.jobs, self.stops, self.tags = {}, set(), {}
-        self.scripts = []
+        self.scripts, self.trainings = [], []
         self.objects, self.counters, self.events = {}, {}, []
         self.seen = {}
         self.server = platform.Platform(folder)
@@ -107,7 +115,8 @@ class Torture:
         self.server.listen = self.server.address.removeprefix("http://")
         self.key = self.server.key()
         self.prepare()
-        clients = [Client(self, work) for work in (jobs, scripts, stops, objects, counters, parts, events)]
+        all_work = (jobs, scripts, trainings, stops, objects, counters, parts, events)
+        clients = [Client(self, calls) for calls in all_work]
         watcher = threading.Thread(target=self.watch, daemon=True)
         for thread in [*clients, watcher]:
             thread.start()
@@ -125,7 +134,7 @@ class Torture:
         states = [self.state(name) for name in self.jobs]
         return {
             "seed": self.seed, "kills": self.kills, "jobs": {s: states.count(s) for s in FINAL},
-            "scripts": len(self.scripts), "objects": len(self.objects), "events": len(self.events), "files_seen": len(self.seen),
+            "scripts": len(self.scripts), "trainings": len(self.trainings), "objects": len(self.objects), "events": len(self.events), "files_seen": len(self.seen),
             "slowest_restart": round(max(self.restarts), 3),
         }
 
@@ -150,6 +159,7 @@ class Torture:
         )
         self.server.client("logs").create_log_group(logGroupName=GROUP)
         s3.put_object(Bucket="data", Key="code/run.py", Body=SCRIPT.encode())
+        s3.put_object(Bucket="data", Key="train/train.py", Body=TRAINING.encode())
 
     def kill(self, with_children):
         server = self.server
@@ -207,13 +217,18 @@ class Torture:
         described = self.server.client("sagemaker").describe_processing_job(ProcessingJobName=name)
         return described["ProcessingJobStatus"]
 
+    def training_state(self, name):
+        described = self.server.client("sagemaker").describe_training_job(TrainingJobName=name)
+        return described["TrainingJobStatus"]
+
     def state(self, name):
         described = self.server.client("sagemaker").describe_transform_job(TransformJobName=name)
         return described["TransformJobStatus"]
 
     def check(self):
-        begin, left = time.monotonic(), [*self.jobs, *self.scripts]
+        begin, left = time.monotonic(), [*self.jobs, *self.scripts, *self.trainings]
         state = {name: self.script_state for name in self.scripts}
+        state |= {name: self.training_state for name in self.trainings}
         while left := [name for name in left if state.get(name, self.state)(name) not in FINAL]:
             if time.monotonic() - begin > PATIENCE:
                 whys = [self.server.run("jobs", "why", name).stdout.strip() for name in left]
@@ -224,7 +239,9 @@ class Torture:
         for name in self.jobs:
             self.check_job(name)
         for name in self.scripts:
-            self.check_script(name)
+            self.check_program(name, self.script_state(name), self.outputs_of_script)
+        for name in self.trainings:
+            self.check_program(name, self.training_state(name), self.outputs_of_training)
         self.check_objects()
         self.check_events()
 
@@ -261,7 +278,16 @@ class Torture:
         if sorted(found, key=int) != [str(row) for row in range(FILES * ROWS)]:
             self.wrong.append(f"{name} has {len(found)} rows, {len(set(found))} of them different")
 
-    def check_script(self, name):
+    def outputs_of_script(self, name):
+        return self.read(f"scripts/{name}/ids.txt")
+
+    def outputs_of_training(self, name):
+        return work.unpacked(self.read(f"models/{name}/output/model.tar.gz"))["ids.txt"]
+
+    def read(self, key):
+        return self.server.client("s3").get_object(Bucket="data", Key=key)["Body"].read()
+
+    def check_program(self, name, state, outputs):
         """That user code ran no more often than attempts were made, and its result is there once."""
         told = json.loads(self.server.run("jobs", "show", name, "--json").stdout)
         ends = [entry for entry in told["history"] if entry["state"] in ("succeeded", "failed", "stopped")]
@@ -270,12 +296,12 @@ class Torture:
         runs = self.server.run("logs", name, "--grep", "^it runs$").stdout.count("it runs")
         if runs > told["attempts_made"]:
             self.wrong.append(f"{name} ran {runs} times in {told['attempts_made']} attempts")
-        if self.script_state(name) != "Completed":
-            if (told["class"], told["attempts_made"]) != ("infrastructure", 3):
-                self.wrong.append(f"{name} failed: {told['message']}")
-            return
-        result = self.server.client("s3").get_object(Bucket="data", Key=f"scripts/{name}/ids.txt")
-        if result["Body"].read().decode().split() != [str(row) for row in range(ROWS)]:
+        if state == "Stopped" and name not in self.stops:
+            self.wrong.append(f"{name} was stopped by nobody")
+        # It may be given up when nothing but kills ended all its attempts.
+        if state == "Failed" and (told["class"], told["attempts_made"]) != ("infrastructure", 3):
+            self.wrong.append(f"{name} failed: {told['message']}")
+        if state == "Completed" and outputs(name).decode().split() != [str(row) for row in range(ROWS)]:
             self.wrong.append(f"{name} wrote something else")
 
     def check_objects(self):
@@ -365,15 +391,41 @@ def scripts(client, number):
         time.sleep(0.05)
 
 
+def trainings(client, number):
+    torture = client.torture
+    name = f"training-{number}"
+    client.call(
+        "sagemaker", "create_training_job", taken=["ResourceInUse"], TrainingJobName=name,
+        AlgorithmSpecification={
+            "TrainingImage": "python:3.11", "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/train.py"],
+        },
+        RoleArn=platform.ROLE,
+        InputDataConfig=[work.channel("code", "train/"), work.channel("in", "in/0.csv")],
+        OutputDataConfig={"S3OutputPath": "s3://data/models"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+        Environment={"BESSEMER_CORES": "1", "BESSEMER_MEMORY": "256MiB"},
+    )
+    torture.trainings.append(name)
+    while not torture.ended.is_set():
+        listed = client.call("sagemaker", "list_training_jobs", StatusEquals="InProgress")
+        if len(listed["TrainingJobSummaries"]) < 2:
+            return
+        time.sleep(0.05)
+
+
 def stops(client, number):
     torture = client.torture
     time.sleep(client.random.random())
-    name = next(reversed(list(torture.jobs)), None)
-    if name is None or client.random.random() < 0.5 or name in torture.stops:
+    kind, names = client.random.choice([("transform", [*torture.jobs]), ("training", torture.trainings)])
+    if not names or client.random.random() < 0.5 or names[-1] in torture.stops:
         return
-    torture.stops.add(name)
+    torture.stops.add(names[-1])
     with contextlib.suppress(ClientError):  # it has ended
-        client.call("sagemaker", "stop_transform_job", TransformJobName=name)
+        client.call(
+            "sagemaker", f"stop_{kind}_job", **{f"{kind.capitalize()}JobName": names[-1]}
+        )
 
 
 def objects(client, number):

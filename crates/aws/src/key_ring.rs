@@ -1,14 +1,25 @@
-//! [`KeyRing`]: the access keys of a data directory, in a file that only its owner reads.
+//! [`KeyRing`]: the access keys of a data directory, in a file that only its owner reads, and those of
+//! the attempts that run, which are in no file: they follow from a seed and the attempt.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+/// What ids of keys are made of.
+const ID: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// Bytes of the seed.
+const SEED: usize = 32;
 
 /// The access keys in `keys.json`. The file is looked at again whenever it has changed, so that a key
 /// that another process makes or deletes counts at once.
@@ -16,6 +27,9 @@ use serde::{Deserialize, Serialize};
 pub struct KeyRing {
     path: PathBuf,
     seen: Mutex<Seen>,
+    seed: OnceLock<[u8; SEED]>,
+    /// Those of attempts, by id.
+    open: Mutex<HashMap<String, AccessKeyEntry>>,
     /// Keys of another S3, which are in no file of ours.
     others: Vec<AccessKeyEntry>,
 }
@@ -40,9 +54,6 @@ pub struct AccessKeyEntry {
     /// Whether it may only read.
     #[serde(default)]
     pub read_only: bool,
-    /// The job that it was made for, and ends with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,7 +90,13 @@ pub enum KeyRingError {
 impl KeyRing {
     /// The keys of the data directory `directory`, which need not have any yet.
     pub fn of(directory: &Path) -> Self {
-        Self { path: directory.join("keys.json"), seen: Mutex::default(), others: Vec::new() }
+        Self {
+            path: directory.join("keys.json"),
+            seen: Mutex::default(),
+            seed: OnceLock::new(),
+            open: Mutex::default(),
+            others: Vec::new(),
+        }
     }
 
     /// Takes these keys too, and keeps none of them.
@@ -88,24 +105,57 @@ impl KeyRing {
         Self { others, ..self }
     }
 
-    /// All keys, oldest first.
+    /// All keys of the file, oldest first.
     pub fn list(&self) -> Result<Vec<AccessKeyEntry>, KeyRingError> {
         self.with_keys(<[AccessKeyEntry]>::to_vec)
     }
 
-    /// The key of that id.
+    /// The key of that id, which may be an attempt's.
     pub fn find(&self, id: &str) -> Result<Option<AccessKeyEntry>, KeyRingError> {
+        if let Some(key) = self.open().get(id) {
+            return Ok(Some(key.clone()));
+        }
         self.with_keys(|keys| keys.iter().chain(&self.others).find(|key| key.id == id).cloned())
     }
 
     /// Makes a key.
     pub fn create(&self, read_only: bool, now: u64) -> Result<AccessKeyEntry, KeyRingError> {
-        self.add(read_only, None, now)
+        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let key = AccessKeyEntry {
+            id: format!("AKIA{}", random(ID, 16)),
+            secret: random(SECRET, 40),
+            created_at: now,
+            read_only,
+        };
+        let _lock = self.lock()?;
+        let mut keys = self.list()?;
+        keys.push(key.clone());
+        self.write(keys)?;
+        Ok(key)
     }
 
-    /// Makes a key for a job.
-    pub fn create_for_job(&self, job: &str, now: u64) -> Result<AccessKeyEntry, KeyRingError> {
-        self.add(false, Some(job.to_owned()), now)
+    /// The key of attempt `number` at job `job`, which is accepted from now on until
+    /// [`Self::close_for_attempt`], or the end of this server. It is the same whenever it is asked for:
+    /// it follows from the data directory's seed, a file that is made if it isn't there.
+    pub fn open_for_attempt(&self, job: i64, number: u32) -> Result<AccessKeyEntry, KeyRingError> {
+        let seed = self.seed()?;
+        let key = AccessKeyEntry {
+            id: attempt_id(seed, job, number),
+            // 40 characters.
+            secret: BASE64_STANDARD_NO_PAD.encode(&derived(seed, "secret", job, number)[..30]),
+            created_at: 0,
+            read_only: false,
+        };
+        self.open().insert(key.id.clone(), key.clone());
+        Ok(key)
+    }
+
+    /// The attempt's key is accepted no more.
+    pub fn close_for_attempt(&self, job: i64, number: u32) {
+        // Without a seed no key was ever opened.
+        if let Some(seed) = self.seed.get() {
+            self.open().remove(&attempt_id(seed, job, number));
+        }
     }
 
     /// Deletes a key.
@@ -120,26 +170,33 @@ impl KeyRing {
         self.write(keys)
     }
 
-    fn add(
-        &self,
-        read_only: bool,
-        job: Option<String>,
-        now: u64,
-    ) -> Result<AccessKeyEntry, KeyRingError> {
-        const ID: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let key = AccessKeyEntry {
-            id: format!("AKIA{}", random(ID, 16)),
-            secret: random(SECRET, 40),
-            created_at: now,
-            read_only,
-            job,
-        };
+    fn open(&self) -> MutexGuard<'_, HashMap<String, AccessKeyEntry>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the keys of attempts follow from.
+    fn seed(&self) -> Result<&[u8; SEED], KeyRingError> {
+        if let Some(seed) = self.seed.get() {
+            return Ok(seed);
+        }
         let _lock = self.lock()?;
-        let mut keys = self.list()?;
-        keys.push(key.clone());
-        self.write(keys)?;
-        Ok(key)
+        let path = self.path.with_extension("seed");
+        let seed = match fs::read(&path).map(TryInto::try_into) {
+            Ok(Ok(seed)) => seed,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(KeyRingError::Io { verb: "read", path, source: error });
+            }
+            _ => {
+                let seed = rand::random::<[u8; SEED]>();
+                write_whole(&path, &seed).map_err(|source| KeyRingError::Io {
+                    verb: "write",
+                    path,
+                    source,
+                })?;
+                seed
+            }
+        };
+        Ok(self.seed.get_or_init(|| seed))
     }
 
     /// Keeps other changes away until the file is dropped, those of other processes too.
@@ -183,17 +240,7 @@ impl KeyRing {
     fn write(&self, keys: Vec<AccessKeyEntry>) -> Result<(), KeyRingError> {
         let text = serde_json::to_vec_pretty(&KeyFile { keys })
             .map_err(|source| KeyRingError::Malformed { path: self.path.clone(), source })?;
-        let write = || -> io::Result<()> {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
-            // Temporary files are the owner's alone.
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            io::Write::write_all(&mut file, &text)?;
-            file.as_file().sync_all()?;
-            file.persist(&self.path)?;
-            fs::File::open(folder)?.sync_all()
-        };
-        write().map_err(|error| self.failed("write", error))
+        write_whole(&self.path, &text).map_err(|error| self.failed("write", error))
     }
 
     fn failed(&self, verb: &'static str, source: io::Error) -> KeyRingError {
@@ -218,6 +265,30 @@ impl std::fmt::Debug for AccessKeyEntry {
     }
 }
 
+/// Writes a file whole and durably, for its owner alone.
+fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    // Temporary files are the owner's alone.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    io::Write::write_all(&mut file, text)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn attempt_id(seed: &[u8; SEED], job: i64, number: u32) -> String {
+    let characters =
+        derived(seed, "id", job, number).map(|byte| char::from(ID[usize::from(byte % 32)]));
+    format!("AKIA{}", characters[..16].iter().collect::<String>())
+}
+
+fn derived(seed: &[u8; SEED], what: &str, job: i64, number: u32) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(seed).expect("any length is a key");
+    mac.update(format!("{what} of attempt {number} at job {job}").as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
 fn random(alphabet: &[u8], length: usize) -> String {
     let mut random = rand::rng();
     (0..length).map(|_| char::from(alphabet[random.random_range(0..alphabet.len())])).collect()
@@ -234,7 +305,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| KeyRing::of(folder.path()).create_for_job("job", 1).unwrap());
+                scope.spawn(|| KeyRing::of(folder.path()).create(false, 1).unwrap());
             }
         });
         assert_eq!(KeyRing::of(folder.path()).list().unwrap().len(), 8);
@@ -255,5 +326,27 @@ mod tests {
         assert!(mine.find(&key.id).unwrap().is_none());
         assert!(matches!(mine.delete(&key.id), Err(KeyRingError::Unknown(_))));
         assert!(!format!("{key:?}").contains(&key.secret));
+    }
+
+    #[test]
+    fn an_attempts_key_is_the_same_after_a_restart_and_none_when_it_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = KeyRing::of(folder.path());
+        let key = first.open_for_attempt(7, 1).unwrap();
+        assert_eq!((key.id.len(), key.secret.len()), (20, 40));
+        assert_eq!(first.find(&key.id).unwrap().unwrap().secret, key.secret);
+        let next = KeyRing::of(folder.path());
+        assert!(next.find(&key.id).unwrap().is_none());
+        let again = next.open_for_attempt(7, 1).unwrap();
+        assert_eq!((&again.id, &again.secret), (&key.id, &key.secret));
+        let others = [(7, 2), (8, 1)].map(|(job, number)| next.open_for_attempt(job, number));
+        for other in others.map(Result::unwrap) {
+            assert!(other.id != key.id && other.secret != key.secret);
+        }
+        next.close_for_attempt(7, 1);
+        assert!(next.find(&key.id).unwrap().is_none());
+        assert!(next.list().unwrap().is_empty());
+        let mode = fs::metadata(folder.path().join("keys.seed")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -1,6 +1,6 @@
 //! The machine's processes, as `/proc` tells of them.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, sync::OnceLock};
 
 /// When the process `pid` started, in the kernel's ticks since boot: with the number, it names a
 /// process for as long as the machine runs. `None` if there is none or it only waits to be reaped.
@@ -11,9 +11,12 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
 }
 
 /// A random name of this boot of the machine.
-pub(crate) fn boot_id() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
+pub(crate) fn boot_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    })
 }
 
 /// Milliseconds of processor time of all ended and waited-for descendants of this process.

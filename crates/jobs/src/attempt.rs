@@ -24,11 +24,16 @@ pub(crate) async fn run(shared: Arc<Shared>, entry: Entry, entered: Entered) {
     let serial = entered.serial;
     match shared.apply_surely(entry.job, admitted).await {
         Ok(job) => follow(&shared, &entry, entered, job, Start::Fresh).await,
-        // It was stopped while it waited.
-        Err(StoreError::Refused(refused)) => {
-            tracing::debug!(job = %entry.job, %refused, "a job is not run");
+        Err(error) => {
+            match error {
+                // It was stopped while it waited.
+                StoreError::Refused(refused) => {
+                    tracing::debug!(job = %entry.job, %refused, "a job is not run");
+                }
+                error => tracing::error!(job = %entry.job, %error, "a job can't be run"),
+            }
+            vacate(&shared, &entry);
         }
-        Err(error) => tracing::error!(job = %entry.job, %error, "a job can't be run"),
     }
     clear(&shared, &entry, serial);
 }
@@ -38,7 +43,10 @@ pub(crate) async fn take_over(shared: Arc<Shared>, entry: Entry, entered: Entere
     let serial = entered.serial;
     match adopt(&shared, &job).await {
         Ok((job, left)) => follow(&shared, &entry, entered, job, Start::Left(left)).await,
-        Err(error) => tracing::error!(job = %entry.job, %error, "a job can't be taken over"),
+        Err(error) => {
+            tracing::error!(job = %entry.job, %error, "a job can't be taken over");
+            vacate(&shared, &entry);
+        }
     }
     clear(&shared, &entry, serial);
 }
@@ -70,15 +78,30 @@ async fn adopt(shared: &Arc<Shared>, job: &Job) -> Result<(Job, Option<ProcessId
     Ok((job, attempts.into_iter().next_back().and_then(|attempt| attempt.process)))
 }
 
-/// Has the runner run the attempt, and records how it ended.
-async fn follow(shared: &Arc<Shared>, entry: &Entry, mut entered: Entered, job: Job, start: Start) {
-    let (kind, number, token) = (job.kind, job.lifecycle.number, job.lifecycle.token);
-    let process = match &start {
-        Start::Fresh => None,
-        Start::Left(left) => left.clone(),
+/// Has the runner run the attempt, records how it ended, and takes back the room that it still has.
+async fn follow(shared: &Arc<Shared>, entry: &Entry, entered: Entered, job: Job, start: Start) {
+    let noted = Noted {
+        process: match &start {
+            Start::Fresh => None,
+            Start::Left(left) => left.clone(),
+        },
+        deadline: job.lifecycle.due_at(),
     };
-    let noted = Noted { process, deadline: job.lifecycle.due_at() };
-    let control = Control::new(Arc::clone(shared), job.id, token, entered.stop.clone(), noted);
+    let (token, stop) = (job.lifecycle.token, entered.stop.clone());
+    let control = Control::new(Arc::clone(shared), job.id, token, stop, noted, entry.clone());
+    run_to_end(shared, entry, entered, job, start, &control).await;
+    control.give_back_room();
+}
+
+async fn run_to_end(
+    shared: &Arc<Shared>,
+    entry: &Entry,
+    mut entered: Entered,
+    job: Job,
+    start: Start,
+    control: &Control,
+) {
+    let (kind, number, token) = (job.kind, job.lifecycle.number, job.lifecycle.token);
     let of_this = |abandoned: &Option<Token>| abandoned.is_some_and(|last| last >= token);
     let outcome = tokio::select! {
         outcome = call(shared, entry, job, control.clone(), start) => Some(outcome),
@@ -188,11 +211,17 @@ async fn request(shared: &Arc<Shared>, job: JobId) -> Result<String, StoreError>
     }
 }
 
+/// Takes back the room of an attempt that never began.
+fn vacate(shared: &Shared, entry: &Entry) {
+    let mut board = shared.board();
+    board.queue.pass(shared.now());
+    board.queue.vacate(entry);
+}
+
 fn clear(shared: &Shared, entry: &Entry, serial: u64) {
     let mut board = shared.board();
     board.leave(entry.job, serial);
-    board.queue.pass(shared.now());
-    board.queue.release(entry);
+    board.queue.leave(entry);
     drop(board);
     shared.changed.notify_one();
 }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use bessemer_domain::{JobEvent, JobId, ProcessId, StopReason, Token};
-use bessemer_store::Job;
+use bessemer_store::{Job, StoreError};
 use tokio::sync::watch;
 
-use crate::shared::Shared;
+use crate::{queue::Entry, shared::Shared};
 
 /// The attempt is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Control {
     token: Token,
     stop: watch::Receiver<Option<Stop>>,
     noted: Arc<Mutex<Noted>>,
+    /// What the attempt was given of the machine, until it gives it back.
+    room: Arc<Mutex<Option<Entry>>>,
 }
 
 /// What the dispatcher has to know when the attempt has ended.
@@ -52,8 +54,10 @@ impl Control {
         token: Token,
         stop: watch::Receiver<Option<Stop>>,
         noted: Noted,
+        room: Entry,
     ) -> Self {
-        Self { shared, job, token, stop, noted: Arc::new(Mutex::new(noted)) }
+        let (noted, room) = (Arc::new(Mutex::new(noted)), Arc::new(Mutex::new(Some(room))));
+        Self { shared, job, token, stop, noted, room }
     }
 
     /// Records that the user's code begins to run, by `process` if it is one of its own. When this
@@ -66,15 +70,44 @@ impl Control {
         Ok(())
     }
 
-    /// Records what the attempt is at, in one word such as `Downloading`, in the job's history.
+    /// Records what the attempt is at, in one word such as `Downloading`, in the job's history. It is
+    /// on disk with the next thing that is recorded, or a moment later; this does not wait for it.
     pub async fn stage(&self, stage: &str) -> Result<(), AttemptLost> {
-        let stage = stage.to_owned();
-        self.say(JobEvent::Staged { token: self.token, stage }).await.map(|_| ())
+        let event = JobEvent::Staged { token: self.token, stage: stage.to_owned() };
+        let said = self.shared.apply_later(self.job, event).await;
+        said.map_err(|error| AttemptLost(error.to_string()))
+    }
+
+    /// Fails if the attempt is no longer the job's: to be asked before results are put in place.
+    pub async fn confirm(&self) -> Result<(), AttemptLost> {
+        let lost = |error: StoreError| AttemptLost(error.to_string());
+        let job = self.shared.store.jobs().get_by_id(self.job).await.map_err(lost)?;
+        match job {
+            Some(job) if job.lifecycle.is_held_by(self.token) => Ok(()),
+            Some(job) => Err(AttemptLost(format!("another has token {}", job.lifecycle.token))),
+            None => Err(lost(StoreError::NoJob(self.job))),
+        }
+    }
+
+    /// Gives the machine's room back before the attempt's end: all its processes are gone, and what is
+    /// left to do is the server's own. Its place among running jobs, which quotas count, it keeps.
+    pub fn give_back_room(&self) {
+        if let Some(entry) = self.take_room() {
+            let mut board = self.shared.board();
+            board.queue.pass(self.shared.now());
+            board.queue.vacate(&entry);
+            drop(board);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// What the attempt still has of the machine.
+    pub(crate) fn take_room(&self) -> Option<Entry> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Renews the attempt's lease now, which the dispatcher otherwise does by itself for as long as
-    /// the runner runs. Fails if the attempt is no longer the job's: to be asked before results
-    /// are put in place.
+    /// the runner runs. Fails if the attempt is no longer the job's.
     pub async fn renew(&self) -> Result<(), AttemptLost> {
         let lease_until = self.shared.lease_until();
         self.say(JobEvent::Renewed { token: self.token, lease_until }).await.map(|_| ())

@@ -105,7 +105,6 @@ impl Policies {
             instances: job.instance_count,
             gates: self.gates(&facts),
             overtaken: 0,
-            ticket: 0,
         }
     }
 
@@ -121,7 +120,6 @@ impl Policies {
             instances: job.instance_count,
             gates: self.gates(&facts),
             overtaken: 0,
-            ticket: 0,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Higher priorities go first. Within one, the share goes first that has had the least of the
 //! machine for its weight, counted in cores and the time that it had them; within a share, the job
-//! of the highest rank that came first. One turn in [`PATIENCE`] is for the job that has waited longest of all, and a
+//! of the highest rank that was submitted first, so that one that is tried again does not wait behind
+//! all others. One turn in [`PATIENCE`] is for the job that has waited longest of all, and a
 //! job that was passed over [`PATIENCE`] times for want of room has the machine kept for it: so
 //! everybody's turn comes.
 
@@ -45,8 +46,6 @@ pub(crate) struct Entry {
     pub(crate) gates: Arc<[Gate]>,
     /// How many went before it while it was first.
     pub(crate) overtaken: u32,
-    /// Counts the jobs that came.
-    pub(crate) ticket: u64,
 }
 
 /// Jobs of one share that the same quotas hold for.
@@ -60,8 +59,7 @@ pub(crate) struct Queue {
     waiting: BTreeMap<Reverse<i32>, BTreeMap<Line, VecDeque<Entry>>>,
     shares: Shares,
     gates: Gates,
-    /// Counts the jobs that came, and those that were given room.
-    tickets: u64,
+    /// Counts the jobs that were given room.
     served: u64,
     length: usize,
 }
@@ -77,7 +75,6 @@ impl Queue {
             waiting: BTreeMap::new(),
             shares: Shares::new(weights),
             gates: Gates::default(),
-            tickets: 0,
             served: 0,
             length: 0,
         }
@@ -93,17 +90,16 @@ impl Queue {
         self.shares.set_weight(share, weight);
     }
 
-    /// Puts a job at the end of its line, or before those of a lower rank. One that asks for more than there is gets all.
+    /// Puts a job in its line, behind those of its rank that were submitted before it. One that asks for
+    /// more than there is gets all.
     pub(crate) fn push(&mut self, mut entry: Entry) {
         entry.need = entry.need.clamped_to(self.total).0;
-        entry.ticket = self.tickets;
-        self.tickets += 1;
         self.shares.wait(&entry.share);
         let level = self.waiting.entry(Reverse(entry.priority)).or_default();
         let line = (Arc::clone(&entry.share), Arc::clone(&entry.gates));
-        let entries = level.entry(line).or_default();
-        let place = entries.partition_point(|other| other.rank >= entry.rank);
-        entries.insert(place, entry);
+        let line = level.entry(line).or_default();
+        let place = |entry: &Entry| (Reverse(entry.rank), entry.job);
+        line.insert(line.partition_point(|other| place(other) <= place(&entry)), entry);
         self.length += 1;
     }
 
@@ -206,22 +202,22 @@ impl Queue {
 
     /// The lines of a priority, the one whose turn it is first.
     fn in_order(&self, level: &BTreeMap<Line, VecDeque<Entry>>) -> Vec<Line> {
-        let mut lines: Vec<(f64, u64, &Line)> = Vec::new();
+        let mut lines: Vec<(f64, Option<JobId>, &Line)> = Vec::new();
         for (line, entries) in level {
-            let ticket = entries.front().map_or(u64::MAX, |first| first.ticket);
-            lines.push((self.shares.had(&line.0), ticket, line));
+            let first = entries.front().map(|first| first.job);
+            lines.push((self.shares.had(&line.0), first, line));
         }
         lines.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         lines.into_iter().map(|(_, _, line)| line.clone()).collect()
     }
 
-    /// The line of the job that has waited longest, among those that no quota keeps waiting.
+    /// The line of the job that was submitted first, among those that no quota keeps waiting.
     fn oldest(&self) -> Option<Place> {
         let lines = self.waiting.iter().flat_map(|(priority, level)| {
             level.iter().map(|(line, entries)| ((*priority, line), entries))
         });
         let open = lines.filter(|(_, entries)| !self.line_is_closed(entries));
-        let oldest = open.min_by_key(|(_, entries)| entries.front().map(|first| first.ticket));
+        let oldest = open.min_by_key(|(_, entries)| entries.front().map(|first| first.job));
         oldest.map(|((priority, line), _)| (priority, line.clone()))
     }
 
@@ -233,11 +229,21 @@ impl Queue {
         self.gates.enter(&entry.gates, entry.instances);
     }
 
-    /// Takes back the room of a job that was given it.
-    pub(crate) fn release(&mut self, entry: &Entry) {
+    /// Takes back the room of a job that was given it. It still counts for quotas.
+    pub(crate) fn vacate(&mut self, entry: &Entry) {
         self.used = self.used.minus(entry.need);
         self.shares.release(&entry.share, entry.need.cores);
+    }
+
+    /// A job that has given its room back counts for quotas no more.
+    pub(crate) fn leave(&mut self, entry: &Entry) {
         self.gates.leave(&entry.gates, entry.instances);
+    }
+
+    /// Takes back all that a job was given.
+    pub(crate) fn release(&mut self, entry: &Entry) {
+        self.vacate(entry);
+        self.leave(entry);
     }
 }
 

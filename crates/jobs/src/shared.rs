@@ -123,6 +123,12 @@ impl Shared {
         }
     }
 
+    /// Changes a job by `event`, of which nothing follows, with the next change that is written. One
+    /// that can't be written is left out.
+    pub(crate) async fn apply_later(&self, id: JobId, event: JobEvent) -> Result<(), StoreError> {
+        self.store.jobs().advance_later(id, event, self.moment()).await
+    }
+
     /// Changes a job by `event`, and does what follows from it, even if the caller goes away
     /// meanwhile.
     pub(crate) async fn apply(

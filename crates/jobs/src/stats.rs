@@ -46,7 +46,8 @@ pub struct Figures {
     pub classes: BTreeMap<FailureClass, u64>,
     /// From the submit to the first run of the code, in milliseconds.
     pub queued_millis: Spread,
-    /// From the first run of the code to the end, in milliseconds.
+    /// How long the code ran, all attempts together and the time between them left out, in
+    /// milliseconds.
     pub run_millis: Spread,
 }
 
@@ -95,7 +96,7 @@ impl Figures {
         }
         let queued =
             jobs.iter().filter_map(|job| Some(job.started_at?.saturating_sub(job.created_at)));
-        let run = jobs.iter().filter_map(|job| Some(job.ended_at.saturating_sub(job.started_at?)));
+        let run = jobs.iter().filter_map(|job| job.started_at.map(|_| job.run_millis));
         Self {
             jobs: jobs.len() as u64,
             succeeded: count(Phase::Completed),
@@ -215,7 +216,9 @@ mod tests {
             attempts,
             created_at: 1_000,
             started_at: Some(1_500),
-            ended_at: 1_500 + run,
+            run_millis: run,
+            // It may have waited between its attempts.
+            ended_at: 1_500 + u64::from(attempts) * run,
         };
         let failed = Some(FailureClass::Algorithm);
         let mut jobs: Vec<_> = (1..=8).map(|run| job(Phase::Completed, None, 1, run)).collect();

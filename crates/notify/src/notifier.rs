@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bessemer_config::{Notifications, Target};
 use bessemer_domain::{Backoff, Clock};
 use bessemer_store::{OutboxEvent, Store, StoreError};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     deliver::{Deliverer, DeliveryError},
@@ -17,6 +20,9 @@ const PAGE: u32 = 500;
 
 /// How long between two tries of a write or read that the database refused.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait for events when there is nothing else to do.
+const FOREVER: Duration = Duration::from_hours(1);
 
 /// How often old events are deleted, and how old they have to be, in milliseconds.
 const TRIM_EVERY: Duration = Duration::from_hours(1);
@@ -88,8 +94,17 @@ impl Line {
                     Err(error) => self.pause(&error).await,
                 }
             };
-            if events.is_empty() && latest.changed().await.is_err() {
-                return;
+            if events.is_empty() {
+                // When nothing has come for a while, what was passed over is noted, too.
+                let patience = if noted == position { FOREVER } else { PAUSE };
+                match timeout(patience, latest.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        self.note(position).await;
+                        noted = position;
+                    }
+                }
             }
             for event in events {
                 let is_told = self.tell(&event).await;

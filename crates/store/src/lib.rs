@@ -15,6 +15,7 @@ mod outbox;
 mod packages;
 mod pipelines;
 mod queues;
+mod reserve;
 mod row;
 mod settings;
 mod store;

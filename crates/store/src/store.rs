@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::{
     batch::BatchTable, error::StoreError, jobs::JobTable, migrations, models::ModelTable,
     outbox::Outbox, packages::PackageTable, pipelines::PipelineTable, queues::QueueTable,
-    settings::Settings, tags::Tags, writer::Writer,
+    reserve::Reserve, settings::Settings, tags::Tags, writer::Writer,
 };
 
 /// How to open a store.
@@ -53,6 +53,7 @@ struct Shared {
     writer: Writer,
     readers: SqlitePool,
     committed: watch::Receiver<i64>,
+    reserve: Reserve,
     /// Held as long as the store is open: one server a data directory.
     _lock: File,
 }
@@ -66,6 +67,8 @@ impl Store {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|source| StoreError::open(directory, source))?;
         let lock = lock(directory)?;
+        let reserve = Reserve::open(directory);
+        let reserve = reserve.map_err(|source| StoreError::open(directory, source))?;
         let path = directory.join("bessemer.db");
         // SQLite gives the log beside the database the same rights.
         let touched = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
@@ -92,7 +95,8 @@ impl Store {
                     .busy_timeout(options.busy_timeout),
             );
         let writer = Writer::start(conn, committed);
-        Ok(Self { shared: Arc::new(Shared { writer, readers, committed: seen, _lock: lock }) })
+        let shared = Shared { writer, readers, committed: seen, reserve, _lock: lock };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Jobs, their attempts and history.
@@ -155,7 +159,7 @@ impl Store {
         self.shared.writer.is_alive()
     }
 
-    /// See [`Writer::write`].
+    /// See [`Writer::write`]. On a full disk, room is kept for [`Self::write_surely`].
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -163,7 +167,41 @@ impl Store {
             + Send
             + 'static,
     {
+        if self.shared.reserve.is_held() {
+            self.shared.writer.write(work).await
+        } else {
+            Err(StoreError::DiskFull)
+        }
+    }
+
+    /// The same for what makes room in the end, such as how jobs come to theirs: on a full disk, the
+    /// reserve is given up for it.
+    pub(crate) async fn write_surely<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let written = self.shared.writer.write(work.clone()).await;
+        if !matches!(written, Err(StoreError::DiskFull)) {
+            self.shared.reserve.is_held(); // what was written may have made room
+            return written;
+        }
+        tracing::warn!("the disk is full; only how jobs end is written until there is room");
+        self.shared.reserve.give_up();
         self.shared.writer.write(work).await
+    }
+
+    /// See [`Writer::write_later`].
+    pub(crate) async fn write_later<F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), StoreError>>
+            + Send
+            + 'static,
+    {
+        self.shared.writer.write_later(work).await
     }
 }
 

@@ -2,21 +2,28 @@
 //! the transaction is on disk.
 
 use std::{
+    collections::VecDeque,
     marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
 
 use crate::error::StoreError;
 
 /// Writes that share a transaction, at most: it bounds how long the first of them waits.
 const BATCH: usize = 256;
+/// How long a write that nobody waits for is kept for another to share the transaction with.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// Tells a caller how its write went, given how the transaction did.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -31,6 +38,9 @@ trait Work: Send {
 
     /// Answers without doing it.
     fn refuse(self: Box<Self>, error: StoreError);
+
+    /// Whether somebody waits for the answer.
+    fn is_urgent(&self) -> bool;
 }
 
 struct Write<T, F> {
@@ -64,6 +74,42 @@ where
 
     fn refuse(self: Box<Self>, error: StoreError) {
         let _ = self.tell.send(Err(error));
+    }
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+}
+
+/// A write that nobody waits for.
+struct Later<F>(F);
+
+impl<F> Work for Later<F>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), StoreError>>
+        + Send
+        + 'static,
+{
+    fn run(
+        self: Box<Self>,
+        conn: &mut SqliteConnection,
+    ) -> BoxFuture<'_, (Option<StoreError>, Answer)> {
+        Box::pin(async move {
+            let failed = (self.0)(conn).await.err();
+            if let Some(error) = &failed {
+                tracing::warn!(%error, "a write that nobody waits for is left out");
+            }
+            let answer: Answer = Box::new(|_| {});
+            (failed, answer)
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        tracing::warn!(%error, "a write that nobody waits for is left out");
+    }
+
+    fn is_urgent(&self) -> bool {
+        false
     }
 }
 
@@ -103,6 +149,17 @@ impl Writer {
         self.queue.send(write).await.map_err(|_| StoreError::Closed)?;
         told.await.map_err(|_| StoreError::Closed)?
     }
+
+    /// Does `work` with the next write, or a moment later, and after all writes that were asked for
+    /// before. Returns at once; whoever has to know that it is on disk asks for a [`Self::write`].
+    pub(crate) async fn write_later<F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), StoreError>>
+            + Send
+            + 'static,
+    {
+        self.queue.send(Box::new(Later(work))).await.map_err(|_| StoreError::Closed)
+    }
 }
 
 async fn serve(
@@ -116,7 +173,8 @@ async fn serve(
             first.refuse(StoreError::Fatal);
             continue;
         }
-        match batch(&mut conn, first, &mut waiting).await {
+        let works = gather(first, &mut waiting).await;
+        match batch(&mut conn, works, &mut waiting).await {
             Ok(latest) => {
                 committed.send_if_modified(|known| std::mem::replace(known, latest) != latest);
             }
@@ -132,21 +190,39 @@ async fn serve(
     }
 }
 
-/// One transaction: `first` and what else waits. Returns the number of the latest outbox event.
+/// `first`, and if nobody waits for it, what comes after it until somebody does.
+async fn gather(
+    first: Box<dyn Work>,
+    waiting: &mut mpsc::Receiver<Box<dyn Work>>,
+) -> VecDeque<Box<dyn Work>> {
+    let until = Instant::now() + LINGER;
+    let mut is_urgent = first.is_urgent();
+    let mut works = VecDeque::from([first]);
+    while !is_urgent && works.len() < BATCH {
+        let Ok(Some(next)) = timeout_at(until, waiting.recv()).await else { break };
+        is_urgent = next.is_urgent();
+        works.push_back(next);
+    }
+    works
+}
+
+/// One transaction: `works` and what else waits. Returns the number of the latest outbox event.
 async fn batch(
     conn: &mut SqliteConnection,
-    first: Box<dyn Work>,
+    mut works: VecDeque<Box<dyn Work>>,
     waiting: &mut mpsc::Receiver<Box<dyn Work>>,
 ) -> Result<i64, StoreError> {
     if let Err(error) = execute(conn, "BEGIN IMMEDIATE").await {
-        first.refuse(error.clone());
+        for work in works {
+            work.refuse(error.clone());
+        }
         while let Ok(other) = waiting.try_recv() {
             other.refuse(error.clone());
         }
         return Err(error);
     }
     let mut answers = Vec::new();
-    let done = fill(conn, first, waiting, &mut answers).await;
+    let done = fill(conn, &mut works, waiting, &mut answers).await;
     let committed = match done {
         Ok(latest) => execute(conn, "COMMIT").await.map(|()| latest),
         Err(error) => Err(error),
@@ -154,6 +230,11 @@ async fn batch(
     if committed.is_err() {
         // SQLite may have rolled it back already; then this fails, and says nothing.
         let _ = execute(conn, "ROLLBACK").await;
+    }
+    if let Err(error) = &committed {
+        for work in works {
+            work.refuse(error.clone());
+        }
     }
     for answer in answers {
         answer(committed.as_ref().map(|_| ()).map_err(Clone::clone));
@@ -164,12 +245,11 @@ async fn batch(
 /// Does writes, each in a savepoint of its own, until none waits.
 async fn fill(
     conn: &mut SqliteConnection,
-    first: Box<dyn Work>,
+    works: &mut VecDeque<Box<dyn Work>>,
     waiting: &mut mpsc::Receiver<Box<dyn Work>>,
     answers: &mut Vec<Answer>,
 ) -> Result<i64, StoreError> {
-    let mut next = Some(first);
-    while let Some(work) = next {
+    while let Some(work) = works.pop_front() {
         if let Err(error) = execute(conn, "SAVEPOINT one").await {
             work.refuse(error.clone());
             return Err(error);
@@ -181,7 +261,9 @@ async fn fill(
             execute(conn, "ROLLBACK TO one").await.map_err(|_| error)?;
         }
         execute(conn, "RELEASE one").await?;
-        next = if answers.len() < BATCH { waiting.try_recv().ok() } else { None };
+        if works.is_empty() && answers.len() < BATCH {
+            works.extend(waiting.try_recv().ok());
+        }
     }
     let latest = "SELECT coalesce(max(seq), 0) FROM outbox";
     Ok(sqlx::query_scalar(latest).fetch_one(conn).await?)

@@ -1,4 +1,4 @@
-"""Models of three kinds are trained and score rows: `scoring.py DATA ROWS SOURCE`."""
+"""Models of four kinds are trained and score rows: `scoring.py DATA ROWS SOURCE`."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from sagemaker import image_uris
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
 from sagemaker.sklearn import SKLearn, SKLearnModel
-from sagemaker.xgboost import XGBoost
+from sagemaker.xgboost import XGBoost, XGBoostModel
 
 data, rows, source = sys.argv[1:]
 session = sagemaker.Session()
@@ -40,6 +40,10 @@ models = {
     "sklearn": SKLearnModel(
         model_data=estimators["sklearn"].model_data, role=role, entry_point="train_sklearn.py", source_dir=source,
         framework_version="1.2-1", py_version="py3", sagemaker_session=session,
+    ),
+    "xgboost": XGBoostModel(
+        model_data=estimators["script"].model_data, role=role, entry_point="serve_xgboost.py", source_dir=source,
+        framework_version="1.7-1", sagemaker_session=session,
     ),
     # What a script has trained is what the image itself can read.
     "script": sagemaker.Model(image, estimators["script"].model_data, role, sagemaker_session=session),

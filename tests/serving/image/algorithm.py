@@ -1,4 +1,5 @@
-"""The entry point of a container image: `train` does what the hyperparameter `does` says."""
+"""The entry point of a container image: `train` does what the hyperparameter `does` says, `serve` answers
+by SageMaker's contract with the model's words."""
 
 import json
 import os
@@ -101,7 +102,41 @@ def process():
     (ML / "output/message").write_text("done")
 
 
+def serve():
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    word = (ML / "model/word").read_text()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer(200 if self.path == "/ping" else 404, b"")
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if "bad" in body:
+                return self.answer(400, b"no")
+            wait = ML / "model/wait"
+            while wait.exists() and not (ML / "model/go").exists():
+                time.sleep(0.02)
+            lines = [f"{word} {os.environ['ASKED']} {line}" for line in body.splitlines()]
+            return self.answer(200, "\n".join(lines).encode())
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    print("serves", os.environ["OF_THE_IMAGE"], os.getcwd(), flush=True)
+    ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+
+
 def main():
+    if sys.argv[1:] == ["serve"]:
+        return serve()
     given = ML / "input/config/hyperparameters.json"
     if not given.exists():
         return process()

@@ -71,11 +71,10 @@ impl Keys {
 fn show(key: &AccessKeyEntry, json: bool) {
     if json {
         event(&json!({
-            "id": key.id, "read_only": key.read_only, "created_at": key.created_at, "job": key.job,
+            "id": key.id, "read_only": key.read_only, "created_at": key.created_at,
         }));
     } else {
-        let job = key.job.as_ref().map(|job| format!("  of job {job}")).unwrap_or_default();
-        print(&format!("{}  {}{job}\n", key.id, if key.read_only { "read-only" } else { "full" }));
+        print(&format!("{}  {}\n", key.id, if key.read_only { "read-only" } else { "full" }));
     }
 }
 

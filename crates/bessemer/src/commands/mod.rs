@@ -13,6 +13,7 @@ mod logs;
 mod notify;
 mod rejects;
 mod replay;
+mod replay_job;
 mod runtime;
 mod serve;
 mod transform;

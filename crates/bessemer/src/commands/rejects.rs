@@ -1,6 +1,6 @@
-//! `bessemer rejects`: what a run rejected, and running it again.
+//! `bessemer rejects`: what a run or a job rejected, and running it again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use bessemer_domain::ExitCode;
 use bessemer_objects::{Location, Objects};
@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::{
     failure::Failure,
+    remote::Remote,
     report::{event, print},
+    wiring::{self, data::DataOptions},
 };
 
 /// Show what a run rejected, grouped by reason; `replay` runs it again
@@ -19,7 +21,7 @@ use crate::{
 pub(super) struct Rejects {
     #[command(subcommand)]
     command: Option<RejectsCommand>,
-    /// The output of the run
+    /// The output of the run, or the name of a transform job of the server
     #[arg(required = true)]
     output: Option<String>,
     /// Samples to show of each reason
@@ -28,6 +30,8 @@ pub(super) struct Rejects {
     /// Every reject as a JSON object on a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataOptions,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,11 +45,19 @@ const SHOWN: usize = 100;
 impl Rejects {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         if let Some(RejectsCommand::Replay(replay)) = self.command {
-            return replay.run();
+            return replay.run(&self.data);
         }
-        let objects = Objects::new();
-        let output = Location::parse(&self.output.unwrap_or_default())?;
-        check_run(&output, &objects)?;
+        let of = self.output.unwrap_or_default();
+        let (output, objects) = if is_job(&of) {
+            output_of(&of, &self.data)?
+        } else {
+            let (output, objects) = (Location::parse(&of)?, Objects::new());
+            // A job leaves no more of a run than its rejects.
+            if objects.list(&output.join("_rejects"))?.is_empty() {
+                check_run(&output, &objects)?;
+            }
+            (output, objects)
+        };
         let rejects = rejects_of(&output, &objects)?;
         if self.json {
             for reject in &rejects {
@@ -56,6 +68,20 @@ impl Rejects {
         }
         Ok(ExitCode::Ok)
     }
+}
+
+/// Whether `name` is a job's, and no output's.
+pub(super) fn is_job(name: &str) -> bool {
+    !name.contains('/') && !Path::new(name).exists()
+}
+
+/// Where the job `name` put its output, and how to read there.
+fn output_of(name: &str, data: &DataOptions) -> Result<(Location, Objects), Failure> {
+    let job = Remote::open(data)?
+        .sagemaker("DescribeTransformJob", &json!({ "TransformJobName": name }))?;
+    let output = job["TransformOutput"]["S3OutputPath"].as_str().unwrap_or_default();
+    let variables = wiring::storage::variables(data)?;
+    Ok((Location::parse(output.trim_end_matches('/'))?, Objects::with_variables(variables)))
 }
 
 /// Refuses an output that holds no run.

@@ -8,21 +8,32 @@ use bessemer_transform::{Folder, Job, Mode, Status, replay};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{rejects::check_run, transform::Transform};
+use super::{
+    rejects::{check_run, is_job},
+    replay_job::ReplayJob,
+    transform::Transform,
+};
 use crate::{
     failure::Failure,
     options::{EngineOptions, ModelOptions},
     report::{Report, ReportOptions, event, print},
-    wiring::{self, signals},
+    wiring::{self, data::DataOptions, signals},
 };
 
 /// Run the rejected records again; what now succeeds is put into its place in the output
 ///
-/// Model and settings are those of the run; options given here take their place.
+/// Model and settings are those of the run; options given here take their place. A transform job of
+/// the server is replayed by another job, which is waited for.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// The output of the run
+    /// The output of the run, or the name of a transform job of the server
     output: String,
+    /// The model of the server that replays a job [default: the job's]
+    #[arg(long, value_name = "MODEL")]
+    model_name: Option<String>,
+    /// The name of the job that replays a job [default: the job's, with `-replay-` and the time]
+    #[arg(long, value_name = "JOB")]
+    name: Option<String>,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
@@ -32,7 +43,23 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn run(mut self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(mut self, data: &DataOptions) -> Result<ExitCode, Failure> {
+        if is_job(&self.output) {
+            if self.model.has_source() {
+                return Err(Failure::usage("a job is replayed by a model of the server")
+                    .with_hint("name it with `--model-name`"));
+            }
+            let replay = ReplayJob {
+                job: self.output,
+                model: self.model_name,
+                name: self.name,
+                max_rejects: self.engine.max_rejects,
+            };
+            return replay.run(data, &self.report);
+        }
+        if self.model_name.is_some() || self.name.is_some() {
+            return Err(Failure::usage("`--model-name` and `--name` are for jobs of the server"));
+        }
         self.model.make_absolute();
         let objects = Objects::new();
         let output = Location::parse(&self.output)?;

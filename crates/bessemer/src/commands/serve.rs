@@ -192,7 +192,12 @@ async fn platform(
         endpoint: format!("http://{}", from_here(address)),
         job_key: external.and_then(|keys| keys.job_key),
     });
-    let leased = store.jobs().leased().await?.into_iter().map(|job| job.id);
+    let leased = store.jobs().leased().await?;
+    // Their programs run on, and may call before their jobs are taken over.
+    for job in leased.iter().filter(|job| job.kind != JobKind::Transform) {
+        keys.open_for_attempt(job.id.0, job.lifecycle.number)?;
+    }
+    let leased = leased.into_iter().map(|job| job.id);
     let waiting = store.jobs().waiting().await?.into_iter().map(|job| job.id);
     site.sweep(&leased.chain(waiting).collect());
     let transform = TransformRunner::new(Arc::clone(&site));

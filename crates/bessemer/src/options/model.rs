@@ -22,6 +22,10 @@ pub(crate) struct ModelOptions {
     /// copies are run as cores and memory allow
     #[arg(long, value_name = "COMMAND", group = "source")]
     pub(crate) serve: Option<String>,
+    /// The port of the only copy
+    #[arg(skip)]
+    #[serde(default)]
+    pub(crate) serve_port: Option<u16>,
     /// A Python file with `predict(batch)`, or with SageMaker's `model_fn`, `input_fn`, `predict_fn`,
     /// `output_fn`
     #[arg(long, value_name = "FILE.py", group = "source")]

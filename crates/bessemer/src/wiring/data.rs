@@ -91,12 +91,11 @@ impl DataOptions {
         let keys = KeyRing::of(&directory)
             .list()
             .map_err(|error| Failure::new(ExitCode::Denied, error))?;
-        let key =
-            keys.into_iter().find(|key| !key.read_only && key.job.is_none()).ok_or_else(|| {
-                let missing = anyhow::anyhow!("find an access key in `{}`", directory.display());
-                Failure::new(ExitCode::NotFound, missing)
-                    .with_hint("make one with `bessemer keys create`")
-            })?;
+        let key = keys.into_iter().find(|key| !key.read_only).ok_or_else(|| {
+            let missing = anyhow::anyhow!("find an access key in `{}`", directory.display());
+            Failure::new(ExitCode::NotFound, missing)
+                .with_hint("make one with `bessemer keys create`")
+        })?;
         Ok(Access { endpoint: format!("http://{address}"), key, s3: None })
     }
 }

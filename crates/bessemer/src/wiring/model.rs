@@ -207,6 +207,7 @@ fn server_options(
     server.timeout = engine.timeout()?;
     server.ping_timeout = PING_TIMEOUT;
     server.copies = engine.copies;
+    server.port = options.serve_port;
     server.max_payload = engine.max_payload()?;
     server.max_concurrent = engine.max_concurrent;
     Ok(server)

@@ -5,10 +5,14 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use bessemer_aws::AccessKeyEntry;
 use bessemer_config::{KeyPair, StorageSettings};
+use bessemer_domain::ExitCode;
 use bessemer_objects::{
     buckets::BucketDir,
     storage::{ExternalOptions, ExternalS3, Storage},
 };
+
+use super::data::DataOptions;
+use crate::failure::Failure;
 
 /// The access keys of an S3 elsewhere, which are taken for calls of this server too.
 #[derive(Debug, Clone)]
@@ -33,6 +37,23 @@ pub(crate) fn external_keys(settings: &StorageSettings) -> anyhow::Result<Option
     let job_key = external.job_key.as_ref().map(load).transpose();
     let job_key = job_key.context("failed to get the jobs' access key of `[storage]`")?;
     Ok(Some(ExternalKeys { key, job_key }))
+}
+
+/// The variables by which a server's objects are reached, wherever they are.
+pub(crate) fn variables(data: &DataOptions) -> Result<Vec<(String, String)>, Failure> {
+    let (settings, _) = data.settings()?;
+    let keys = external_keys(&settings.storage)
+        .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+    let pairs = match (&settings.storage.external, keys) {
+        (Some(external), Some(keys)) => vec![
+            ("AWS_ENDPOINT_URL_S3", external.endpoint.clone()),
+            ("AWS_REGION", external.region.clone()),
+            ("AWS_ACCESS_KEY_ID", keys.key.id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", keys.key.secret.clone()),
+        ],
+        _ => data.access()?.variables(),
+    };
+    Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// The objects of the server of `directory`; `scratch` is where its jobs' folders are.
@@ -62,6 +83,5 @@ fn load(pair: &KeyPair) -> anyhow::Result<AccessKeyEntry> {
         secret: pair.secret.load()?.reveal().to_owned(),
         created_at: 0,
         read_only: false,
-        job: None,
     })
 }

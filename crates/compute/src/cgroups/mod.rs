@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::place::{Place, Version};
+use self::place::{Known, Place, Version};
 use crate::{Layer, LayerState, Limits};
 
 /// What a control group can limit.
@@ -97,9 +97,11 @@ impl Groups {
     /// Makes groups called `name` with those of `limits` that `controllers` and the machine can hold.
     pub(crate) fn make(controllers: &[Controller], limits: &Limits, name: &str) -> Self {
         let mut groups = Self::default();
+        let known = Known::read();
         for controller in Controller::ALL {
             let state = if controllers.contains(&controller) {
-                match groups.make_one(controller, limits, name) {
+                let made = known.as_ref().map_err(Clone::clone);
+                match made.and_then(|known| groups.make_one(known, controller, limits, name)) {
                     Ok(detail) => LayerState::active(controller.layer(), detail),
                     Err(reason) => LayerState::missing(controller.layer(), reason),
                 }
@@ -113,11 +115,12 @@ impl Groups {
 
     fn make_one(
         &mut self,
+        known: &Known,
         controller: Controller,
         limits: &Limits,
         name: &str,
     ) -> Result<&'static str, String> {
-        let place = Place::find(controller.name())?;
+        let place = Place::find(known, controller.name())?;
         let folder = place.folder.join(name);
         let failed = |error: io::Error| format!("`{}`: {error}", folder.display());
         match fs::create_dir(&folder) {

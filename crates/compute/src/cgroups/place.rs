@@ -21,11 +21,24 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
 }
 
+/// What the kernel says of this process's groups and mounts.
+pub(super) struct Known {
+    groups: String,
+    mounts: String,
+}
+
+impl Known {
+    /// Reads it.
+    pub(super) fn read() -> Result<Self, String> {
+        let read = |path| fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"));
+        Ok(Self { groups: read("/proc/self/cgroup")?, mounts: read("/proc/self/mountinfo")? })
+    }
+}
+
 impl Place {
     /// The group below which groups with `controller` can be made, or why there is none.
-    pub(super) fn find(controller: &str) -> Result<Self, String> {
-        let read = |path| fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"));
-        let place = locate(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?, controller);
+    pub(super) fn find(known: &Known, controller: &str) -> Result<Self, String> {
+        let place = locate(&known.groups, &known.mounts, controller);
         let mut place = place.ok_or("this machine shows no control groups of this kind")?;
         if place.version == Version::Two {
             if place.folder.ends_with(SERVER) {

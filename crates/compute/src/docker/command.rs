@@ -98,6 +98,15 @@ impl Docker {
         }
     }
 
+    pub(super) fn entry_point(&self, image: &str) -> Result<Vec<String>, DockerError> {
+        let task = "look at the image";
+        let mut command = self.command("image");
+        command.args(["inspect", "--format", "{{json .Config.Entrypoint}}", "--", image]);
+        let found: Option<Vec<String>> = serde_json::from_str(&self.run(task, command, b"")?)
+            .map_err(|error| DockerError::Refused { task, reason: error.to_string() })?;
+        Ok(found.unwrap_or_default())
+    }
+
     pub(super) fn version(&self) -> Result<String, DockerError> {
         let mut command = self.command("version");
         command.args(["--format", "{{.Server.Version}}"]);

@@ -61,6 +61,11 @@ pub fn has_image(host: &str, image: &str) -> Result<bool, DockerError> {
     Docker::at(host).has_image(image)
 }
 
+/// What `image` of the daemon at `host` runs before its arguments.
+pub fn entry_point(host: &str, image: &str) -> Result<Vec<String>, DockerError> {
+    Docker::at(host).entry_point(image)
+}
+
 /// The version of the daemon at `host`.
 pub fn daemon_version(host: &str) -> Result<String, DockerError> {
     Docker::at(host).version()

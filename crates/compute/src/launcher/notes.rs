@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -52,6 +53,13 @@ impl ProcessNote {
 
 impl EndNote {
     const FILE: &str = "exit.json";
+    /// Bytes of a note at most, in all but the oddest cases.
+    const ROOM: usize = 4096;
+
+    /// Takes the room on the disk that the note needs, which may be full by then.
+    pub(crate) fn make_room(control: &Path) -> io::Result<()> {
+        fs::write(control.join(Self::FILE).with_extension("tmp"), [b' '; Self::ROOM])
+    }
 
     pub(crate) fn write(&self, control: &Path) -> io::Result<()> {
         write(&control.join(Self::FILE), self)
@@ -65,7 +73,11 @@ impl EndNote {
 /// Writes whole or not at all. Not synced: after a power cut, no process is left to tell of.
 fn write<T: Serialize>(path: &Path, note: &T) -> io::Result<()> {
     let unfinished = path.with_extension("tmp");
-    fs::write(&unfinished, serde_json::to_vec(note)?)?;
+    let text = serde_json::to_vec(note)?;
+    // Written over what takes its room already. Spaces after a note mean nothing.
+    let file = fs::File::options().write(true).create(true).truncate(false).open(&unfinished)?;
+    file.write_all_at(&text, 0)?;
+    drop(file);
     fs::rename(&unfinished, path)
 }
 

@@ -55,11 +55,12 @@ impl Beneath {
     }
 
     /// Writes the file `path`.
-    pub(super) fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        let place = self.file(path)?;
-        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    pub(super) fn write(&self, path: &Path, text: impl AsRef<[u8]>) -> io::Result<()> {
+        let place = self.place(path)?;
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&place.parent, &place.name, flags, FILE_MODE)?;
-        io::Write::write_all(&mut std::fs::File::from(file), text.as_bytes())
+        io::Write::write_all(&mut std::fs::File::from(file), text.as_ref())
     }
 
     /// Makes the link `path` to `target`.
@@ -88,12 +89,16 @@ impl Beneath {
         };
         let mut parent = self.0.try_clone()?;
         for name in above {
-            match mkdirat(&parent, name.as_bytes(), FOLDER_MODE) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-            parent =
-                openat(&parent, name.as_bytes(), PATH_ONLY | OFlags::DIRECTORY, Mode::empty())?;
+            let open = |parent: &OwnedFd| {
+                openat(parent, name.as_bytes(), PATH_ONLY | OFlags::DIRECTORY, Mode::empty())
+            };
+            parent = match open(&parent) {
+                Err(Errno::NOENT) => {
+                    mkdirat(&parent, name.as_bytes(), FOLDER_MODE)?;
+                    open(&parent)?
+                }
+                opened => opened?,
+            };
         }
         Ok(Place { parent, name: PathBuf::from(last) })
     }

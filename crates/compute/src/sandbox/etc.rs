@@ -1,6 +1,10 @@
 //! The texts of a minimal `/etc`.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::ProcessSpec;
 
@@ -21,12 +25,21 @@ const SHARED: &[&str] = &[
     "timezone",
 ];
 
+/// Bytes of a file that is copied, at most.
+const SMALL: u64 = 256 << 10;
+
 /// Those of this machine's `/etc` that are seen inside.
 pub(super) fn shared() -> Vec<PathBuf> {
     let known = SHARED.iter().map(|name| PathBuf::from("/etc").join(name));
     let entries = fs::read_dir("/etc").into_iter().flatten().flatten();
     let java = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"java"));
     known.chain(java.map(|entry| entry.path())).filter(|path| path.exists()).collect()
+}
+
+/// The text of a file that is sooner copied than mounted.
+pub(super) fn small_file(path: &Path) -> Option<Vec<u8>> {
+    let file = fs::symlink_metadata(path).ok()?;
+    (file.is_file() && file.len() <= SMALL).then(|| fs::read(path).ok())?
 }
 
 /// The files that are written: name and text.

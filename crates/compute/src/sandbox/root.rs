@@ -91,14 +91,14 @@ impl Root {
         self.folder("/etc")?;
         for path in etc::shared() {
             // Some are links into folders that are here, too.
-            match fs::read_link(&path) {
-                Ok(target) => self.link(&path, &target)?,
-                Err(_) => self.bind(&Bind::read_only(&path, &path))?,
+            match (fs::read_link(&path), etc::small_file(&path)) {
+                (Ok(target), _) => self.link(&path, &target)?,
+                (Err(_), Some(text)) => self.write(&path, &text)?,
+                (Err(_), None) => self.bind(&Bind::read_only(&path, &path))?,
             }
         }
         for (name, text) in etc::written(spec, uid) {
-            let path = Path::new("/etc").join(name);
-            self.beneath.write(&path, &text).trying(|| format!("write `{}`", path.display()))?;
+            self.write(&Path::new("/etc").join(name), text.as_bytes())?;
         }
         Ok(())
     }
@@ -201,6 +201,10 @@ impl Root {
         let path = Path::new(path);
         let folder = self.beneath.folder(path).and_then(|place| place.open());
         folder.trying(|| format!("make `{}`", path.display()))
+    }
+
+    fn write(&self, path: &Path, text: &[u8]) -> Result<(), SetupError> {
+        self.beneath.write(path, text).trying(|| format!("write `{}`", path.display()))
     }
 
     fn link(&self, path: &Path, target: &Path) -> Result<(), SetupError> {

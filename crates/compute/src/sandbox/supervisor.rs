@@ -106,9 +106,10 @@ fn prepare(order: &Order) -> Result<(u64, Groups), SetupError> {
     // The groups of a container are Docker's.
     let controllers = if container.is_some() { &[][..] } else { &order.controllers };
     let groups = Groups::make(controllers, &order.spec.limits, &name);
-    let (boot, folders) = (processes::boot_id(), groups.folders());
+    let (boot, folders) = (processes::boot_id().to_owned(), groups.folders());
     let note = ProcessNote { pid, start_time, boot, groups: folders, container };
-    note.write(control).trying(|| format!("write in `{}`", control.display()))?;
+    let noted = note.write(control).and_then(|()| EndNote::make_room(control));
+    noted.trying(|| format!("write in `{}`", control.display()))?;
     Ok((start_time, groups))
 }
 

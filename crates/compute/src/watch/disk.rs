@@ -42,9 +42,14 @@ impl DiskWatch {
         if now < self.next {
             return false;
         }
-        let exceeded = self.used().is_none_or(|bytes| bytes > self.limit);
+        let exceeded = self.exceeded_at_last();
         self.next = Instant::now() + EVERY.max(now.elapsed() * SHARE);
         exceeded
+    }
+
+    /// Looks once more, when all processes are gone. Whether there is too much.
+    pub(super) fn exceeded_at_last(&self) -> bool {
+        self.used().is_none_or(|bytes| bytes > self.limit)
     }
 
     /// Bytes that are taken; `None` if folders are nested deeper than can be looked at.

@@ -129,6 +129,9 @@ impl Sandbox {
         }
         self.inside.wait();
         self.drain(&mut log);
+        if disk.is_some_and(|watch| watch.exceeded_at_last()) {
+            self.cause.get_or_insert(Cause::OutOfDisk);
+        }
         let watched = memory.map_or(0, |watch| watch.peak());
         self.end(groups, watched)
     }

@@ -12,7 +12,7 @@ impl Lifecycle {
     /// What becomes of the job by `event`. A refused event changes nothing.
     pub fn advance(&self, event: &JobEvent, at: Moment) -> Result<Transition, Refused> {
         if let Some(given) = event.token()
-            && (self.state.lease_until().is_none() || given != self.token)
+            && !self.is_held_by(given)
         {
             return Err(Refused::StaleToken { given, current: self.token });
         }

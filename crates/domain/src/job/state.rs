@@ -314,6 +314,12 @@ impl Lifecycle {
         Self { state: JobState::Held, ..self }
     }
 
+    /// Whether an attempt is under way whose token this is.
+    #[must_use]
+    pub fn is_held_by(&self, token: Token) -> bool {
+        self.state.lease_until().is_some() && self.token == token
+    }
+
     /// When something is due though nothing happens: a backoff's end, a time limit, the end of a
     /// wait for room. Leases are left out: whoever holds one renews it.
     #[must_use]

@@ -18,7 +18,6 @@ fn entry(job: i64, priority: i32, share: &str, cores: u32, memory: u64) -> Entry
         instances: 1,
         gates: Arc::new([]),
         overtaken: 0,
-        ticket: 0,
     }
 }
 
@@ -53,6 +52,18 @@ fn within_a_share_higher_ranks_go_first() {
 fn higher_priorities_go_first_and_equals_in_the_order_of_their_coming() {
     let mut queue = queue([entry(1, 0, "a", 1, 1), entry(2, 5, "a", 1, 1), entry(3, 0, "a", 1, 1)]);
     assert_eq!(run_all(&mut queue), [2, 1, 3]);
+}
+
+#[test]
+fn a_job_that_comes_again_has_the_place_of_its_submission() {
+    let mut queue = queue((1..=4).map(|job| entry(job, 0, "a", 4, 1)));
+    let first = queue.next().expect("there is room");
+    queue.release(&first);
+    let second = queue.next().expect("there is room");
+    queue.release(&second);
+    queue.push(second);
+    queue.push(first);
+    assert_eq!(run_all(&mut queue), [1, 2, 3, 4]);
 }
 
 #[test]

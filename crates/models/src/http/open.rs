@@ -187,7 +187,8 @@ pub(super) fn serve(
     options: &HttpOptions,
 ) -> Result<(Pool, ExecutionParameters, usize), OpenError> {
     let log = options.log.as_ref().map(open_log).transpose()?;
-    let to_run = Command { template: command.to_owned(), env: environment(options) };
+    let (template, env) = (command.to_owned(), environment(options));
+    let to_run = Command { template, env, port: options.port };
     let failed = |error: StartError| OpenError::Start {
         command: command.to_owned(),
         cause: error.to_string(),
@@ -198,7 +199,7 @@ pub(super) fn serve(
         execution_parameters(client, &at(&base, "/execution-parameters"))
     });
     let useful = |copies: usize| copies.min(options.max_concurrent.unwrap_or(usize::MAX)).max(1);
-    let copies = if let Some(copies) = options.copies {
+    let copies = if let Some(copies) = options.port.map(|_| 1).or(options.copies) {
         let copies = useful(copies);
         pool.grow(copies);
         copies

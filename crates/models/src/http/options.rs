@@ -25,6 +25,8 @@ pub struct HttpOptions {
     pub ping_timeout: Duration,
     /// How many copies of a command to run. `None`: as many as cores and memory allow.
     pub copies: Option<usize>,
+    /// The port of a command's only copy. `None`: a free one for each.
+    pub port: Option<u16>,
     /// Bytes of memory that copies and answers may take. `None`: what the machine has free.
     pub memory: Option<u64>,
     /// Further environment variables of a command.
@@ -50,6 +52,7 @@ impl HttpOptions {
             timeout: Duration::from_mins(1),
             ping_timeout: Duration::from_mins(1),
             copies: None,
+            port: None,
             memory: None,
             env: Vec::new(),
             max_payload: None,

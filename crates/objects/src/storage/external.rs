@@ -77,6 +77,10 @@ impl ExternalS3 {
         self.remote.upload_file((file, Path::new(key)), bucket, key)
     }
 
+    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), ObjectsError> {
+        self.remote.delete_many(bucket, &[key.to_owned()])
+    }
+
     /// A file that goes away unless it is given a name. Others may read it, as they may objects.
     pub(super) fn scratch_file(&self) -> Result<File, ObjectsError> {
         let make = || {

@@ -12,7 +12,7 @@ pub use external::{ExternalOptions, ExternalS3};
 
 use crate::{
     ObjectsError,
-    buckets::{BucketDir, BucketError, BucketName, Entry, ListRequest, ObjectKey},
+    buckets::{BucketDir, BucketError, BucketName, Condition, Entry, ListRequest, ObjectKey},
 };
 
 /// Keys that the server's own buckets list at once.
@@ -114,6 +114,19 @@ impl Storage {
             Self::External(external) => Ok(external.upload(bucket, key, file)?),
         }
     }
+
+    /// Deletes an object; one that is not there is no failure.
+    pub fn delete(&self, bucket: &str, key: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Folder(buckets) => Ok(delete(buckets, bucket, key)?),
+            Self::External(external) => Ok(external.delete(bucket, key)?),
+        }
+    }
+}
+
+fn delete(buckets: &BucketDir, bucket: &str, key: &str) -> Result<(), BucketError> {
+    let (bucket, key) = (BucketName::parse(bucket)?, ObjectKey::parse(key)?);
+    buckets.delete_object(&bucket, &key, &Condition::None).map(drop)
 }
 
 fn keys(buckets: &BucketDir, bucket: &str, prefix: &str) -> Result<Vec<String>, BucketError> {

@@ -140,7 +140,7 @@ pub(super) async fn ended(
     tag: Option<&str>,
 ) -> Result<Vec<EndedJob>, StoreError> {
     let sql = "SELECT id, name, tags.value AS tag, phase, class, number, created_at, started_at,
-                   ended_at
+                   run_millis, ended_at
                FROM jobs INDEXED BY jobs_ended
                LEFT JOIN tags ON tags.arn = jobs.arn AND tags.key = ?1
                WHERE ended_at >= ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY ended_at";
@@ -159,6 +159,7 @@ fn ended_job(row: &SqliteRow) -> Result<EndedJob, StoreError> {
         attempts: columns.count("number")?,
         created_at: columns.count("created_at")?,
         started_at: columns.maybe_count("started_at")?,
+        run_millis: columns.count("run_millis")?,
         ended_at: columns.count("ended_at")?,
     })
 }

@@ -180,6 +180,8 @@ pub struct EndedJob {
     pub created_at: u64,
     /// When its code first ran.
     pub started_at: Option<u64>,
+    /// How long its code ran, in all attempts together.
+    pub run_millis: u64,
     /// When it ended.
     pub ended_at: u64,
 }
@@ -215,8 +217,22 @@ impl JobTable<'_> {
         event: JobEvent,
         at: Moment,
     ) -> Result<Advanced, StoreError> {
-        let write = self.0.write(move |conn| {
+        let write = self.0.write_surely(move |conn| {
             Box::pin(async move { change::advance(conn, id, &event, at).await })
+        });
+        write.await
+    }
+
+    /// The same for an event of which nothing follows, with the next write or a moment later. What is
+    /// refused, or can't be written, is left out.
+    pub async fn advance_later(
+        &self,
+        id: JobId,
+        event: JobEvent,
+        at: Moment,
+    ) -> Result<(), StoreError> {
+        let write = self.0.write_later(move |conn| {
+            Box::pin(async move { change::advance(conn, id, &event, at).await.map(|_| ()) })
         });
         write.await
     }

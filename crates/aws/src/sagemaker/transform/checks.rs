@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::jobs;
 
 /// Settings that a job's or a model's `Environment` may hold.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "BESSEMER_BATCH_ROWS",
     "BESSEMER_CONTENT_TYPE",
     "BESSEMER_COPIES",
@@ -20,8 +20,12 @@ const SETTINGS: [&str; 13] = [
     "BESSEMER_OUTPUT_PREFIX",
     "BESSEMER_OUTPUT_SCHEMA",
     "BESSEMER_REJECTED",
+    REPLAY,
     "BESSEMER_SERVE",
 ];
+
+/// The setting that names the job whose rejected records are replayed.
+pub(super) const REPLAY: &str = "BESSEMER_REPLAY";
 
 /// Megabytes that all calls under way may hold together.
 const MOST_MEGABYTES: u64 = 100;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::{error::Error, jobs, models, tags::WireTag},
-    checks::{self, Checked},
+    checks::{self, Checked, REPLAY},
+    replay,
     request::TransformRequest,
 };
 use crate::{caller::Caller, platform::Platform};
@@ -42,9 +43,16 @@ pub(crate) async fn create(
     let arn = caller.arn("sagemaker", &format!("transform-job/{}", request.transform_job_name));
     let TransformResources { instance_type, instance_count } = request.transform_resources;
     let resources = jobs::resources(&instance_type, instance_count)?;
-    let mut document = input.clone();
+    let (mut document, replay) = match input["Environment"][REPLAY].as_str() {
+        Some(name) => {
+            let (document, replayed) = replay::document(platform, name, input).await?;
+            (document, Some(replayed))
+        }
+        None => (input.clone(), None),
+    };
     document.as_object_mut().and_then(|members| members.remove("Tags"));
-    let kept = TransformRequest { job: document, model: Value::Object(models::document(&model)?) };
+    let model = Value::Object(models::document(&model)?);
+    let kept = TransformRequest { job: document, model, replay };
     let job = NewJob {
         kind: JobKind::Transform,
         name: request.transform_job_name,

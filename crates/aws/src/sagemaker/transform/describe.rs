@@ -30,12 +30,18 @@ pub(crate) async fn describe(
 pub(crate) fn answer(job: &Job, documents: &Documents) -> Result<Map<String, Value>, Error> {
     let kept: TransformRequest =
         serde_json::from_str(&documents.request).map_err(|error| Error::Internal(error.into()))?;
-    let mut answer = match kept.job {
+    let mut answer = with_defaults(kept.job);
+    answer.insert("TransformJobArn".to_owned(), json!(job.arn));
+    answer.extend(summary(job));
+    Ok(answer)
+}
+
+/// What Create was given, with AWS's defaults.
+pub(super) fn with_defaults(given: Value) -> Map<String, Value> {
+    let mut answer = match given {
         Value::Object(request) => request,
         _ => Map::new(),
     };
-    answer.insert("TransformJobArn".to_owned(), json!(job.arn));
-    answer.extend(summary(job));
     if let Some(input) = answer.get_mut("TransformInput").and_then(Value::as_object_mut) {
         input.entry("CompressionType").or_insert_with(|| json!("None"));
         input.entry("SplitType").or_insert_with(|| json!("None"));
@@ -50,7 +56,7 @@ pub(crate) fn answer(job: &Job, documents: &Documents) -> Result<Map<String, Val
         processing.entry("OutputFilter").or_insert_with(|| json!("$"));
         processing.entry("JoinSource").or_insert_with(|| json!("None"));
     }
-    Ok(answer)
+    answer
 }
 
 /// How a job stands, in the members that Describe and List share.

@@ -3,6 +3,7 @@
 mod checks;
 mod create;
 mod describe;
+mod replay;
 mod request;
 
 pub(super) use create::create;

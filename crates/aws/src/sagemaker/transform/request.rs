@@ -11,4 +11,7 @@ pub struct TransformRequest {
     pub job: Value,
     /// The input of `CreateModel`, with AWS's defaults.
     pub model: Value,
+    /// The number of the job whose rejected records this one replays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<i64>,
 }

@@ -131,20 +131,30 @@ impl Jobs {
 }
 
 fn wait(remote: &Remote, which: &Which) -> Result<ExitCode, Failure> {
+    let job = ended(remote, &which.input())?;
+    if which.json {
+        event(&job);
+    } else {
+        print(&text::line(&job));
+    }
+    Ok(exit_code(&job))
+}
+
+/// A job, once it has ended.
+pub(super) fn ended(remote: &Remote, which: &Value) -> Result<Value, Failure> {
     loop {
-        let job = remote.call("WaitForJob", &which.input())?;
-        if job["is_final"] != true {
-            continue;
+        let job = remote.call("WaitForJob", which)?;
+        if job["is_final"] == true {
+            return Ok(job);
         }
-        if which.json {
-            event(&job);
-        } else {
-            print(&text::line(&job));
-        }
-        return Ok(match job["phase"].as_str() {
-            Some("completed") => ExitCode::Ok,
-            Some("stopped") => ExitCode::Stopped,
-            _ => ExitCode::JobFailed,
-        });
+    }
+}
+
+/// What the end of a job is to whoever waits for it.
+pub(super) fn exit_code(job: &Value) -> ExitCode {
+    match job["phase"].as_str() {
+        Some("completed") => ExitCode::Ok,
+        Some("stopped") => ExitCode::Stopped,
+        _ => ExitCode::JobFailed,
     }
 }

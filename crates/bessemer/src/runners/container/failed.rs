@@ -24,10 +24,33 @@ impl Failed {
         Self { class: FailureClass::Infrastructure, message }
     }
 
+    /// What the disk refuses is ours, but for want of room.
+    pub(super) fn from_io(task: &str, error: &std::io::Error) -> Self {
+        if is_for_want_of_room(error) {
+            return Self::want_of_room(task);
+        }
+        Self::internal(format!("{task}: {error}"))
+    }
+
+    /// The disk is full, most likely with what the job's own program wrote: it comes to its end, so
+    /// that its files go away, and would fill the disk again.
+    fn want_of_room(task: &str) -> Self {
+        let message = format!(
+            "ClientError: {task}: the disk of the machine is full; write less, or make room"
+        );
+        Self { class: FailureClass::Algorithm, message }
+    }
+
     /// What buckets refuse is the request's fault, but for their disk and an S3 that doesn't answer.
     pub(crate) fn from_storage(error: &StorageError) -> Self {
         let text = with_source(error);
-        if error.may_pass() { Self::internal(text) } else { Self::client(text) }
+        if is_for_want_of_room(error) {
+            Self::want_of_room(&text)
+        } else if error.may_pass() {
+            Self::internal(text)
+        } else {
+            Self::client(text)
+        }
     }
 
     /// Whether it is ours, and may pass.
@@ -52,6 +75,18 @@ impl Failed {
             error => Self::internal(format!("failed to {}", with_source(error))),
         }
     }
+}
+
+fn is_for_want_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::StorageFull) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn with_source(error: &dyn std::error::Error) -> String {

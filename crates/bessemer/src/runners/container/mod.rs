@@ -5,7 +5,7 @@
 //! An attempt has the folder `runs/<job>/<attempt>/`:
 //!
 //! ```text
-//! order.json      how many instances there are, and the attempt's access key
+//! order.json      how many instances there are
 //! algo-1/ml/      /opt/ml of the first instance
 //! algo-1/tmp/     its /tmp
 //! algo-1/objects/ links to large objects, which it sees read-only
@@ -40,8 +40,8 @@ pub(crate) use host_log::HostLogs;
 pub(crate) use inputs::{
     AT_ONCE, Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open, open_all,
 };
-pub(crate) use place::{DockerOptions, Place};
-pub(crate) use program::{OWN_PACKAGES, Program};
+pub(crate) use place::{DockerOptions, Place, Runtime};
+pub(crate) use program::{OWN_PACKAGES, Program, open_to_all};
 pub(crate) use publish::{Merged, Seen};
 pub(crate) use runner::ContainerRunner;
 pub(crate) use site::Site;

@@ -14,8 +14,6 @@ use super::stage::host_name;
 pub(super) struct Order {
     /// How many instances there are.
     pub(super) instances: usize,
-    /// The id of the attempt's access key.
-    pub(super) key: Option<String>,
 }
 
 const ORDER: &str = "order.json";

@@ -21,7 +21,7 @@ pub(crate) enum Place {
 
 /// What programs run in, ready.
 #[derive(Debug)]
-pub(super) enum Runtime {
+pub(crate) enum Runtime {
     Environment(Environment),
     /// A container of this image of Docker.
     Container(String),
@@ -60,7 +60,7 @@ impl Site {
     }
 
     /// The container for instance `host` of a job.
-    pub(super) fn container(&self, image: &str, job: JobId, host: &str) -> ContainerSpec {
+    pub(crate) fn container(&self, image: &str, job: JobId, host: &str) -> ContainerSpec {
         // Other servers of this machine have other folders.
         let server = fs::metadata(&self.runs).map_or(0, |folder| folder.ino());
         let own = (rustix::process::geteuid(), rustix::process::getegid());

@@ -165,7 +165,7 @@ fn endpoint_inside(container: &ContainerSpec) -> Option<String> {
 }
 
 /// Lets every user read and write what is in `folder`; who can't come so far is kept out above it.
-fn open_to_all(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn open_to_all(folder: &Path) -> std::io::Result<()> {
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
         fs::set_permissions(&folder, Permissions::from_mode(0o777))?;

@@ -60,7 +60,8 @@ impl Merged {
             let content = archive.into_inner()?.finish()?.into_inner();
             content.map_err(io::IntoInnerError::into_error)
         };
-        let content = pack().map_err(|error| Failed::internal(format!("make `{uri}`: {error}")))?;
+        let content =
+            pack().map_err(|error| Failed::from_io(&format!("failed to make `{uri}`"), &error))?;
         done(content.put(&uri.bucket, &uri.key))
     }
 

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use bessemer_compute::ProcessSpec;
-use bessemer_domain::{Clock, FailureClass, JobId, Outcome, ProcessId, SystemClock};
+use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Runner};
 
 use super::{
@@ -44,7 +44,7 @@ impl<W: Work> Runner for ContainerRunner<W> {
     async fn forget(&self, job: JobId, number: u32) {
         let site = Arc::clone(&self.site);
         let cleared = blocking(move || {
-            site.clear(&site.folder(job, number));
+            site.clear(job, number);
             Ok(())
         });
         if let Err(Failed { message, .. }) = cleared.await {
@@ -108,13 +108,13 @@ impl<W: Work> ContainerRunner<W> {
             // The last server ended between recording the processes and letting them go.
             return Box::pin(self.attempt(attempt, control, false)).await;
         }
-        if let Some(key) = &order.key {
-            self.site.delete_key(key);
-        }
+        self.site.keys.close_for_attempt(attempt.job.id.0, attempt.number);
+        // What is left takes no more than the server itself.
+        control.give_back_room();
         if W::HAS_STAGES {
             control.stage("Uploading").await.map_err(Failed::internal)?;
             // Whoever was replaced must not put anything in place.
-            control.renew().await.map_err(Failed::internal)?;
+            control.confirm().await.map_err(Failed::internal)?;
         }
         let is_stopped = control.stop().is_some();
         let site = Arc::clone(&self.site);
@@ -241,17 +241,12 @@ fn order(
     (staged, runtime): (Vec<Staged>, &Runtime),
     logs: &HostLogs,
 ) -> Result<(Order, Vec<ProcessSpec>), Failed> {
-    let make = || site.keys.create_for_job(&attempt.job.name, SystemClock.now_millis());
+    let (job, number) = (attempt.job.id, attempt.number);
+    let order = Order { instances: demand.instances };
+    order.write(&site.folder(job, number)).map_err(Failed::internal)?;
     let is_own = demand.has_network && site.job_key.is_none();
-    let own = is_own.then(make).transpose().map_err(Failed::internal)?;
-    let id = own.as_ref().map(|key| key.id.clone());
-    let order = Order { instances: demand.instances, key: id };
-    if let Err(error) = order.write(&site.folder(attempt.job.id, attempt.number)) {
-        if let Some(key) = &own {
-            site.delete_key(&key.id);
-        }
-        return Err(Failed::internal(error));
-    }
+    let open = || site.keys.open_for_attempt(job.0, number);
+    let own = is_own.then(open).transpose().map_err(Failed::internal)?;
     let key = own.as_ref().or(site.job_key.as_ref()).filter(|_| demand.has_network);
     let s3 = site.job_key.as_ref().and_then(|_| site.storage.external());
     let door = key.map(|key| Door { endpoint: &site.endpoint, key, s3 });

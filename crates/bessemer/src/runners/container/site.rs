@@ -7,12 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use bessemer_aws::{AccessKeyEntry, KeyRing, KeyRingError};
+use bessemer_aws::{AccessKeyEntry, KeyRing};
 use bessemer_compute::{Attached, Environments, Images, Launcher, logs::LogFolder};
 use bessemer_domain::JobId;
 use bessemer_objects::storage::Storage;
 
-use super::{CONTROL, DockerOptions, order::Order};
+use super::{CONTROL, DockerOptions};
 
 /// What runners of containers work with.
 #[derive(Debug)]
@@ -38,12 +38,14 @@ impl Site {
         self.runs.join(job.to_string()).join(number.to_string())
     }
 
-    /// Clears away what the attempt in `folder` left: its processes, its access key, its files.
-    pub(super) fn clear(&self, folder: &Path) {
+    /// Clears away what attempt `number` at `job` left: its processes, its access key, its files.
+    pub(super) fn clear(&self, job: JobId, number: u32) {
+        self.keys.close_for_attempt(job.0, number);
+        self.clear_folder(&self.folder(job, number));
+    }
+
+    fn clear_folder(&self, folder: &Path) {
         self.end_processes(folder);
-        if let Some(key) = Order::read(folder).and_then(|order| order.key) {
-            self.delete_key(&key);
-        }
         remove(folder);
         if let Some(job) = folder.parent() {
             let _ = fs::remove_dir(job); // not if there is another attempt
@@ -53,7 +55,7 @@ impl Site {
     /// Clears away what any attempt at `job` left.
     pub(super) fn clear_all(&self, job: JobId) {
         for attempt in folders(&self.runs.join(job.to_string())) {
-            self.clear(&attempt);
+            self.clear_folder(&attempt);
         }
     }
 
@@ -67,13 +69,6 @@ impl Site {
                 self.clear_all(job);
                 remove(&folder);
             }
-        }
-    }
-
-    pub(super) fn delete_key(&self, id: &str) {
-        match self.keys.delete(id) {
-            Ok(()) | Err(KeyRingError::Unknown(_)) => {}
-            Err(error) => tracing::error!(%error, "a job's access key can't be deleted"),
         }
     }
 

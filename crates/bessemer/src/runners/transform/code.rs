@@ -46,6 +46,17 @@ pub(super) enum StagedModel {
         /// The text of its requirements, if it has some.
         requirements: Option<String>,
     },
+    /// A server in an image of Docker.
+    Container(ServingImage),
+}
+
+/// An image of Docker that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServingImage {
+    /// Its name there.
+    pub(super) image: String,
+    /// The command for a shell in it that serves.
+    pub(super) command: String,
 }
 
 /// The folder of an unpacked model, which code may change: each instance has its own.
@@ -59,13 +70,14 @@ pub(super) fn stage_model(
     storage: &Storage,
     plan: &Plan,
     folder: &Path,
-    hosts: usize,
+    (hosts, container): (usize, Option<ServingImage>),
 ) -> Result<StagedModel, Failed> {
     let name = plan.model.key.rsplit('/').next().filter(|name| !name.is_empty());
     let model = folder.join("model").join(name.unwrap_or("model"));
     stage::link(storage, &plan.model, &model)?;
     let is_archive = archive::is_archive(&model).map_err(|error| refused(&error))?;
-    let has_code = plan.container.program.is_some() || plan.container.serve.is_some();
+    let asked = &plan.container;
+    let has_code = asked.program.is_some() || asked.serve.is_some() || container.is_some();
     let put = |index: usize| {
         let target = unpacked(folder, index);
         if is_archive {
@@ -79,7 +91,10 @@ pub(super) fn stage_model(
         return Ok(StagedModel::Native(model));
     }
     put(0)?;
-    let found = tell(storage, plan, folder, &model)?;
+    let found = match container {
+        Some(image) => StagedModel::Container(image),
+        None => tell(storage, plan, folder, &model)?,
+    };
     if !matches!(found, StagedModel::Native(_)) {
         (1..hosts).try_for_each(put)?;
     }

@@ -93,7 +93,8 @@ pub(super) fn open_beneath(folder: &Path, name: &str) -> io::Result<File> {
     Err(io::Error::other(format!("`{name}` is no regular file")))
 }
 
-fn read_beneath(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+/// What is in a file that [`open_beneath`] opens.
+pub(super) fn read_beneath(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_beneath(folder, name)?.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(bytes)

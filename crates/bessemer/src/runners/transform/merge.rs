@@ -12,6 +12,7 @@ use crate::options::EngineOptions;
 pub(super) fn merged(mut ends: Vec<End>, staged: &Staged, engine: Option<&EngineOptions>) -> End {
     let hosts = ends.len();
     if hosts == 1
+        && staged.replay.is_none()
         && let Some(one) = ends.pop()
     {
         return one;
@@ -39,6 +40,10 @@ pub(super) fn merged(mut ends: Vec<End>, staged: &Staged, engine: Option<&Engine
     }
     files.sort_by_key(|(at, _)| *at);
     let mut summary = summary.unwrap_or_default();
+    if let Some(kept) = &staged.replay {
+        // Limits are of all records, not of those that were replayed.
+        summary["rows"] = kept.rows.into();
+    }
     let number = |name: &str| summary[name].as_u64().unwrap_or_default();
     let has_failed = match &summary["files"]["failed"] {
         Value::Array(failed) => !failed.is_empty(),
@@ -101,7 +106,8 @@ mod tests {
 
     fn staged(names: &[&str]) -> Staged {
         let names = names.iter().map(|&name| name.to_owned()).collect();
-        Staged { model: StagedModel::Native(PathBuf::new()), names, base: String::new() }
+        let model = StagedModel::Native(PathBuf::new());
+        Staged { model, names, replay: None, base: String::new() }
     }
 
     fn end(rows: u64, rejected: u64, files: &[&str]) -> End {

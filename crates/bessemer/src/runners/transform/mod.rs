@@ -20,6 +20,7 @@
 mod child;
 mod code;
 mod end;
+mod kept;
 mod merge;
 mod names;
 mod order;
@@ -27,7 +28,9 @@ mod payloads;
 mod plan;
 mod program;
 mod publish;
+mod replay;
 mod sandbox;
+mod serving;
 mod stage;
 mod streams;
 
@@ -37,20 +40,21 @@ use std::{
 };
 
 use bessemer_aws::TransformRequest;
-use bessemer_compute::Environment;
+use bessemer_compute::{Environment, docker::ContainerNetwork};
 use bessemer_domain::{FailureClass, JobId, Outcome, ProcessId};
 use bessemer_jobs::{Attempt, Control, Resources, Runner};
 
 pub(crate) use end::{End, FileEnd, write_end};
+pub(crate) use kept::Kept;
 use names::Names;
 pub(crate) use order::{LEFT, Order};
 use plan::Plan;
 use stage::Staged;
 pub(crate) use streams::Streams;
 
-use super::container::{self, Site, ensure_environment, host_name};
+use super::container::{self, Runtime, Site, ensure_environment, host_name};
 use crate::options::ModelOptions;
-use code::StagedModel;
+use code::{ServingImage, StagedModel};
 
 /// What an image that stands for nothing is to a server's command.
 const PLAIN_IMAGE: &str = "python:3.11";
@@ -196,9 +200,17 @@ impl TransformRunner {
             control.stage("Downloading").await.map_err(lost)?;
             let staged = {
                 let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-                blocking(move || stage::stage(&runner.site.storage, &plan, &folder)).await?
+                let job = attempt.job.id;
+                blocking(move || {
+                    let kept = plan.replay.map(|of| runner.claim(of, job)).transpose()?;
+                    let container = ServingImage::of(&runner.site, &plan)?;
+                    stage::stage(&runner.site.storage, &plan, &folder, (kept, container))
+                })
+                .await?
             };
-            self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
+            if !staged.names.is_empty() {
+                self.launch(attempt, control, plan, (&staged, folder, &hosts_of(&staged))).await?;
+            }
         }
         let staged = Staged::read(folder);
         let staged = staged.ok_or_else(|| Failed::infrastructure("the job's folder is damaged"))?;
@@ -210,9 +222,26 @@ impl TransformRunner {
             // Whoever was replaced must not put anything in place.
             control.renew().await.map_err(Failed::infrastructure)?;
         }
+        if ends.is_empty() {
+            let nothing =
+                serde_json::json!({ "status": "succeeded", "replayed": 0, "rejected": 0 });
+            return Ok(Outcome::Succeeded { result: Some(nothing.to_string()) });
+        }
         let (runner, plan, folder) = (self.clone(), plan.clone(), folder.to_owned());
-        blocking(move || publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends))
-            .await
+        let kept_at = Kept::place(&self.site.runs, attempt.job.id);
+        blocking(move || {
+            let ends = (ends, kept_at.as_path());
+            publish::conclude(&runner.site.storage, &plan, &folder, &staged, ends)
+        })
+        .await
+    }
+
+    /// What is kept of the job `of`, for its replay by `job`.
+    fn claim(&self, of: JobId, job: JobId) -> Result<Kept, Failed> {
+        let (runs, place) = (&self.site.runs, Kept::place(&self.site.runs, of));
+        let kept = Kept::read(&place)?;
+        std::fs::create_dir_all(self.folder(job)).map_err(Failed::infrastructure)?;
+        Kept::claim(runs, &place, job).map(|()| kept)
     }
 
     fn streams(&self, attempt: &Attempt, index: usize) -> Streams {
@@ -229,13 +258,14 @@ impl TransformRunner {
     ) -> Result<(), Failed> {
         let resources = of_each(attempt.resources, plan.instances);
         let share = |index: usize| staged.share(index, hosts.len());
-        let (model, requirements) = match &staged.model {
+        let (model, runtime) = match &staged.model {
             StagedModel::Native(model) => {
                 let order = |(index, host): (usize, &PathBuf)| {
                     let streams = self.streams(attempt, index);
                     let order =
                         Order::native(plan, share(index), (folder, model), &streams, resources);
-                    Ok((host.clone(), order.map_err(client)?))
+                    let order = order.map_err(client)?.replaying(staged.replay.as_ref());
+                    Ok((host.clone(), order))
                 };
                 let orders: Result<Vec<_>, Failed> = hosts.iter().enumerate().map(order).collect();
                 return child::run(&orders?, control).await;
@@ -247,29 +277,44 @@ impl TransformRunner {
                     framework: code::framework(&plan.container.image).map(str::to_owned),
                     ..ModelOptions::default()
                 };
-                (model, requirements)
+                let environment =
+                    self.environment(attempt, plan, (&model, requirements.clone())).await?;
+                let python = Some(environment.python.clone());
+                (ModelOptions { python, ..model }, Runtime::Environment(environment))
             }
             StagedModel::Server { command, requirements } => {
                 let serve = Some(command.clone());
-                (ModelOptions { serve, ..ModelOptions::default() }, requirements)
+                let model = ModelOptions { serve, ..ModelOptions::default() };
+                let environment =
+                    self.environment(attempt, plan, (&model, requirements.clone())).await?;
+                (model, Runtime::Environment(environment))
+            }
+            StagedModel::Container(ServingImage { image, command }) => {
+                // On this machine's network, others may listen there.
+                let is_alone = self.site.docker.network != ContainerNetwork::Host
+                    || !plan.container.has_network;
+                let model = ModelOptions {
+                    serve: Some(command.clone()),
+                    serve_port: is_alone.then_some(serving::PORT),
+                    ..ModelOptions::default()
+                };
+                (model, Runtime::Container(image.clone()))
             }
         };
-        let environment = self.environment(attempt, plan, (&model, requirements.clone())).await?;
-        let python = model.handler.is_some().then(|| environment.python.clone());
-        let model = ModelOptions { python, ..model };
         let mut orders = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             let order = Order::sandboxed(plan, share(index), &model, resources).map_err(client)?;
+            let order = order.replaying(staged.replay.as_ref());
             orders.push((host.clone(), order, self.streams(attempt, index)));
         }
         let specs = {
             let (attempt, plan) = (attempt.clone(), plan.clone());
-            let (folder, runs) = (folder.to_owned(), self.site.runs.clone());
+            let (folder, site) = (folder.to_owned(), Arc::clone(&self.site));
             blocking(move || {
                 let setting = sandbox::Setting {
                     folder: &folder,
-                    runs: &runs,
-                    environment: &environment,
+                    site: &site,
+                    runtime: &runtime,
                     variables: plan.container.variables,
                     has_network: plan.container.has_network,
                     resources,

@@ -6,7 +6,7 @@ use bessemer_jobs::Resources;
 use bessemer_transform::payload::PayloadSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{plan::Plan, sandbox, streams::Streams};
+use super::{kept::Kept, plan::Plan, sandbox, streams::Streams};
 use crate::options::{EngineOptions, ModelOptions};
 
 /// A child process's work.
@@ -20,6 +20,8 @@ pub(crate) struct Order {
     pub(crate) engine: EngineOptions,
     /// How the inputs become payloads; none if records are to be scored.
     pub(crate) payloads: Option<PayloadSettings>,
+    /// The job whose rejected records are to be replayed, if that is the work.
+    pub(crate) replay: Option<Kept>,
     /// Where it writes what happens; none if what it prints is written there.
     pub(crate) streams: Option<Streams>,
 }
@@ -55,6 +57,7 @@ impl Order {
             model,
             engine: engine(plan.engine.clone()?, resources),
             payloads: None,
+            replay: None,
             streams: Some(streams.clone()),
         })
     }
@@ -81,6 +84,7 @@ impl Order {
             model,
             engine: engine(options, resources),
             payloads: plan.payloads.clone(),
+            replay: None,
             streams: None,
         })
     }
@@ -89,6 +93,11 @@ impl Order {
     pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
         let text = std::fs::read(folder.join(ORDER).join(NAME))?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// The same to replay rejected records, if there are any to be replayed.
+    pub(super) fn replaying(self, replay: Option<&Kept>) -> Self {
+        Self { replay: replay.cloned(), ..self }
     }
 
     pub(super) fn write(&self, folder: &Path) -> std::io::Result<()> {

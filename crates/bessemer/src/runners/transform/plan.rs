@@ -1,6 +1,7 @@
 //! From a `CreateTransformJob` to what the engine is asked. Pure.
 
 use bessemer_aws::TransformRequest;
+use bessemer_domain::JobId;
 use bessemer_transform::payload::PayloadSettings;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) struct Plan {
     pub(super) output: Uri,
     /// How many instances share the inputs.
     pub(super) instances: usize,
+    /// The job whose rejected records are replayed into its outputs.
+    pub(super) replay: Option<JobId>,
     /// Where the model's archive is.
     pub(super) model: Uri,
     /// How the model's own code runs, if it has some.
@@ -59,7 +62,8 @@ pub(super) struct Container {
 
 impl Plan {
     /// The plan, or why there can't be one.
-    pub(super) fn of(TransformRequest { job, model }: &TransformRequest) -> Result<Self, String> {
+    pub(super) fn of(request: &TransformRequest) -> Result<Self, String> {
+        let TransformRequest { job, model, replay } = request;
         let container = container(model)?;
         let environment =
             Environment { job: &job["Environment"], model: &container["Environment"] };
@@ -90,7 +94,8 @@ impl Plan {
             is_manifest: source["S3DataType"] == "ManifestFile",
             output: Uri::read(output)?,
             model: Uri::read(artifacts)?,
-            is_strict: environment.get("BESSEMER_MAX_REJECTS").is_none(),
+            replay: replay.map(JobId),
+            is_strict: replay.is_none() && environment.get("BESSEMER_MAX_REJECTS").is_none(),
             has_out_names: environment.get("BESSEMER_OUTPUT_FORMAT").is_none(),
             engine: engine(job, &environment),
         })
@@ -259,6 +264,7 @@ mod tests {
             model: json!({
                 "PrimaryContainer": { "ModelDataUrl": "s3://m/model.tar.gz", "Environment": {} },
             }),
+            replay: None,
         }
     }
 

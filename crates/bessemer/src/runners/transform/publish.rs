@@ -1,6 +1,9 @@
 //! From what the engine left to outputs in their bucket and the job's outcome.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use bessemer_domain::{ExitCode, FailureClass, Outcome};
 use bessemer_objects::storage::Storage;
@@ -10,6 +13,7 @@ use super::{
     End, Failed,
     code::StagedModel,
     end::{BAD_RECORD, FileEnd, open_beneath},
+    kept::Kept,
     merge::merged,
     names::Names,
     plan::Plan,
@@ -19,13 +23,13 @@ use super::{
 };
 
 /// Puts in place what may be, and says what became of the job. It may be done again: the same
-/// objects come out.
+/// objects come out. `kept_at`: where what a replay needs is kept.
 pub(super) fn conclude(
     storage: &Storage,
     plan: &Plan,
     folder: &Path,
     staged: &Staged,
-    hosts: Vec<(End, Streams)>,
+    (hosts, kept_at): (Vec<(End, Streams)>, &Path),
 ) -> Result<Outcome, Failed> {
     let (ends, streams): (Vec<End>, Vec<Streams>) = hosts.into_iter().unzip();
     for (end, streams) in ends.iter().zip(&streams) {
@@ -64,10 +68,23 @@ pub(super) fn conclude(
             }
             _ => failed.push((file, &streams[*host])),
         }
+        let rejects = rejects_of(plan, &file.file);
         if !plan.is_strict && file.rejected > 0 {
-            let name = format!("_rejects/{}.parquet", file.file);
-            put(storage, &plan.output.below(&name), (&output, &name))?;
+            put(storage, &rejects, (&output, &format!("_rejects/{}.parquet", file.file)))?;
+        } else if plan.replay.is_some() && file.output.is_some() {
+            let deleted = storage.delete(&rejects.bucket, &rejects.key);
+            deleted.map_err(|error| container::Failed::from_storage(&error))?;
         }
+    }
+    if !plan.is_strict && plan.replay.is_none() {
+        let rejected = end.files.iter().filter(|file| file.rejected > 0);
+        let rejected: HashSet<&str> = rejected.map(|file| file.file.as_str()).collect();
+        let left: Vec<PathBuf> =
+            (0..streams.len()).map(|index| sandbox::left(&folder.join(host_name(index)))).collect();
+        let rows = end.summary.as_ref().and_then(|summary| summary["rows"].as_u64());
+        Kept::of(folder, &left, (rows.unwrap_or_default(), &rejected))
+            .and_then(|kept| kept.write(kept_at))
+            .map_err(Failed::infrastructure)?;
     }
     for (file, streams) in &failed {
         streams.say_of_data(&names.told(&data_log(&base, file)));
@@ -131,12 +148,17 @@ fn data_log(base: &str, file: &FileEnd) -> String {
 }
 
 /// Where an output goes.
-fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
+pub(super) fn uri_of(plan: &Plan, input: &str, output: &str) -> Uri {
     if plan.has_out_names {
         plan.output.below(&format!("{input}.out"))
     } else {
         plan.output.below(output)
     }
+}
+
+/// Where the rejected records of an input go.
+pub(super) fn rejects_of(plan: &Plan, input: &str) -> Uri {
+    plan.output.below(&format!("_rejects/{input}.parquet"))
 }
 
 /// Makes the file `name` of the outputs the object at `uri`.

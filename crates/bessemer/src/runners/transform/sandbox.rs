@@ -10,18 +10,19 @@ use std::{
 };
 
 use bessemer_compute::{
-    Bind, Cause, Environment, Launcher, Limits, ProcessSpec, UidRange, hand_over,
+    Bind, Cause, Launcher, Limits, ProcessSpec, UidRange, docker::ContainerNetwork, hand_over,
 };
 use bessemer_domain::FailureClass;
 use bessemer_jobs::{Attempt, Control, Resources};
 
 use super::{
-    super::container::Group,
+    super::container::{Group, Runtime, Site, host_name, open_to_all as writable_by_all},
     Failed, Order,
     code::{self, CODE, MODEL},
     end,
     order::{LEFT, ORDER},
     program::program,
+    serving,
     streams::Streams,
 };
 
@@ -51,9 +52,8 @@ fn notes(host: &Path, number: u32) -> PathBuf {
 /// What an attempt runs with, beside its order.
 pub(super) struct Setting<'r> {
     pub(super) folder: &'r Path,
-    /// Where the jobs' folders are.
-    pub(super) runs: &'r Path,
-    pub(super) environment: &'r Environment,
+    pub(super) site: &'r Site,
+    pub(super) runtime: &'r Runtime,
     pub(super) variables: Vec<(String, String)>,
     /// Whether it has this machine's network.
     pub(super) has_network: bool,
@@ -78,7 +78,15 @@ pub(super) fn prepare(
         .then(|| UidRange::default().of_attempt(attempt.job.id.0.unsigned_abs()));
     let (inputs, unpacked, code) =
         (folder.join("inputs"), code::unpacked(folder, index), folder.join("code"));
-    if let Some(uid) = uid {
+    if let (Some(_), Runtime::Container(_)) = (uid, setting.runtime) {
+        // Its user is known to its image alone.
+        for folder in [&left, &unpacked] {
+            writable_by_all(folder).map_err(Failed::infrastructure)?;
+        }
+        for folder in [&inputs, &host.join(ORDER)] {
+            open_to_all(folder).map_err(Failed::infrastructure)?;
+        }
+    } else if let Some(uid) = uid {
         let given = [&left, &unpacked, &code].into_iter().filter(|folder| folder.exists());
         for folder in given {
             hand_over(folder, uid).map_err(Failed::infrastructure)?;
@@ -87,7 +95,7 @@ pub(super) fn prepare(
             open_to_all(folder).map_err(Failed::infrastructure)?;
         }
     }
-    let engine = program(setting.runs).map_err(Failed::infrastructure)?;
+    let engine = program(&setting.site.runs).map_err(Failed::infrastructure)?;
     let mut spec = ProcessSpec::new(ENGINE, notes(host, attempt.number), streams.sink());
     spec.args = vec![crate::commands::ATTEMPT.into(), JOB.into()];
     spec.env = environment(setting);
@@ -97,6 +105,7 @@ pub(super) fn prepare(
         _ => MODEL.into(),
     };
     spec.uid = uid;
+    spec.network = setting.has_network;
     spec.mounts = vec![
         Bind::read_only(engine, ENGINE),
         Bind::read_only(inputs, INPUTS),
@@ -107,21 +116,55 @@ pub(super) fn prepare(
     if code.exists() {
         spec.mounts.push(Bind::read_only(code, CODE));
     }
-    spec.mounts.extend(setting.environment.mounts.iter().cloned());
+    match setting.runtime {
+        Runtime::Environment(environment) => {
+            spec.mounts.extend(environment.mounts.iter().cloned());
+        }
+        Runtime::Container(image) => in_container(&mut spec, image, (attempt, index), setting)?,
+    }
     spec.limits = Limits {
         memory: Some(setting.resources.memory),
         cores: Some(f64::from(setting.resources.cores)),
         processes: Some(PROCESSES),
         ..Limits::default()
     };
-    spec.network = setting.has_network;
     spec.stop_grace = STOP_GRACE;
     Ok(spec)
 }
 
+/// Has the engine and the model's server run in a container.
+fn in_container(
+    spec: &mut ProcessSpec,
+    image: &str,
+    (attempt, index): (&Attempt, usize),
+    setting: &Setting<'_>,
+) -> Result<(), Failed> {
+    let container = setting.site.container(image, attempt.job.id, &host_name(index));
+    // It has no key of the server, and so no need for a way to it.
+    spec.network &= container.network == ContainerNetwork::Host;
+    let (command, libraries) = serving::carried(ENGINE).map_err(Failed::infrastructure)?;
+    let mut words = command.into_iter();
+    spec.command = words.next().unwrap_or_default();
+    spec.args = words.chain(std::mem::take(&mut spec.args)).collect();
+    spec.mounts.extend(libraries);
+    spec.container = Some(container);
+    spec.uid = None;
+    Ok(())
+}
+
 /// The whole environment: ours first, so that the user's own goes before it.
 fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
-    let programs = setting.environment.folder.join("bin");
+    const CACHE: (&str, &str) = ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache");
+    let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let environment = match setting.runtime {
+        Runtime::Environment(environment) => environment,
+        // An image has its own.
+        Runtime::Container(_) => {
+            let all = std::iter::once(CACHE).chain(users);
+            return all.map(|(name, value)| (name.into(), value.into())).collect();
+        }
+    };
+    let programs = environment.folder.join("bin");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
     let code = format!("{CODE}:{MODEL}/code:{MODEL}/code/lib");
     let ours = [
@@ -132,10 +175,9 @@ fn environment(setting: &Setting<'_>) -> Vec<(OsString, OsString)> {
         ("PYTHONUNBUFFERED", "1"),
         ("PYTHONPATH", code.as_str()),
         ("SM_MODEL_DIR", MODEL),
-        ("BESSEMER_CACHE", "/opt/bessemer/job/left/cache"),
+        CACHE,
     ];
     let mut all: Vec<(OsString, OsString)> = Vec::new();
-    let users = setting.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     for (name, value) in ours.into_iter().chain(users) {
         all.retain(|(known, _)| known != name);
         all.push((name.into(), value.into()));

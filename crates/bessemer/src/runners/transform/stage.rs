@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::container::{
-        AT_ONCE, Input, LONGEST_MANIFEST, Uri, give_name, inputs_below, names_of_manifest, open,
-        open_all,
+        AT_ONCE, Input, LONGEST_MANIFEST, Uri, give_name, host_name, inputs_below,
+        names_of_manifest, open, open_all,
     },
     Failed,
-    code::{self, StagedModel, stage_model},
+    code::{ServingImage, StagedModel, stage_model},
+    kept::Kept,
     plan::Plan,
+    replay,
 };
 
 /// What of a job is in its folder.
@@ -26,6 +28,8 @@ pub(super) struct Staged {
     pub(super) model: StagedModel,
     /// The inputs' names.
     pub(super) names: Vec<String>,
+    /// The job whose rejected records are replayed.
+    pub(super) replay: Option<Kept>,
     /// What comes before an input's name in its URI, as `bucket/folder/`.
     pub(super) base: String,
 }
@@ -51,18 +55,27 @@ impl Staged {
 const NOTE: &str = "staged.json";
 
 /// Puts the inputs and the model of a job into `folder`. What an earlier attempt put there stays.
-pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Staged, Failed> {
+pub(super) fn stage(
+    storage: &Storage,
+    plan: &Plan,
+    folder: &Path,
+    (kept, container): (Option<Kept>, Option<ServingImage>),
+) -> Result<Staged, Failed> {
     if let Some(staged) = Staged::read(folder) {
         return Ok(staged);
     }
-    let unpacked = (0..plan.instances).map(|index| code::unpacked(folder, index));
+    let hosts = (0..plan.instances).map(|index| folder.join(host_name(index)));
     let parts = ["inputs", "model", "code"].map(|part| folder.join(part));
-    for part in parts.into_iter().chain(unpacked) {
+    for part in parts.into_iter().chain(hosts) {
         if part.exists() {
             fs::remove_dir_all(&part).map_err(Failed::infrastructure)?;
         }
     }
-    let inputs = if plan.is_manifest { of_manifest(storage, plan)? } else { below(storage, plan)? };
+    let all = if plan.is_manifest { of_manifest(storage, plan)? } else { below(storage, plan)? };
+    let inputs = match &kept {
+        Some(kept) => replay::rejected(storage, plan, kept, all)?,
+        None => all,
+    };
     let mut names = Vec::new();
     for some in inputs.chunks(AT_ONCE) {
         for (Input { uri, relative }, object) in some.iter().zip(open_all(storage, some)?) {
@@ -70,16 +83,20 @@ pub(super) fn stage(storage: &Storage, plan: &Plan, folder: &Path) -> Result<Sta
             names.push(relative.clone());
         }
     }
-    if names.is_empty() {
+    if names.is_empty() && kept.is_none() {
         let uri = &plan.input;
         return Err(Failed::invalid(format!("ClientError: No S3 objects found under `{uri}`")));
     }
-    let model = stage_model(storage, plan, folder, plan.instances.min(names.len()))?;
+    let hosts = plan.instances.min(names.len());
+    let model = stage_model(storage, plan, folder, (hosts, container))?;
+    if let Some(kept) = &kept {
+        replay::stage_outputs(storage, plan, kept, (folder, &names, hosts))?;
+    }
     let base = inputs.first().and_then(|Input { uri, relative }| {
         let uri = format!("{}/{}", uri.bucket, uri.key);
         uri.strip_suffix(relative.as_str()).map(str::to_owned)
     });
-    let staged = Staged { model, names, base: base.unwrap_or_default() };
+    let staged = Staged { model, names, replay: kept, base: base.unwrap_or_default() };
     let text = serde_json::to_vec(&staged).map_err(Failed::infrastructure)?;
     fs::write(folder.join(NOTE), text).map_err(Failed::infrastructure)?;
     Ok(staged)

@@ -29,6 +29,8 @@ const LAST_POLL: Duration = Duration::from_millis(200);
 pub(in crate::http) struct Command {
     pub(in crate::http) template: String,
     pub(in crate::http) env: Vec<(String, String)>,
+    /// Where it listens; a free port if that is not said.
+    pub(in crate::http) port: Option<u16>,
 }
 
 impl Command {
@@ -176,8 +178,9 @@ mod tests {
 
     #[test]
     fn the_port_is_put_into_the_command_but_not_into_the_shells_variables() {
-        let command =
-            |template: &str| Command { template: template.to_owned(), env: Vec::new() }.line(8080);
+        let command = |template: &str| {
+            Command { template: template.to_owned(), env: Vec::new(), port: None }.line(8080)
+        };
         assert_eq!(command("serve --port {port} -b :{port}"), "serve --port 8080 -b :8080");
         assert_eq!(command("serve ${port} $PORT"), "serve ${port} $PORT");
         assert_eq!(command("serve"), "serve");

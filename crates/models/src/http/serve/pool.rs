@@ -259,7 +259,7 @@ impl Shared {
 
     /// Starts the copy of one slot and puts it into the rotation when it answers `/ping`.
     fn start_copy(&self, index: usize) -> Result<Arc<Copy>, StartError> {
-        let port = free_port()?;
+        let port = self.command.port.map_or_else(free_port, Ok)?;
         let process = {
             let mut state = self.lock();
             if state.closing {

@@ -1,6 +1,8 @@
 //! `bessemer __attempt FOLDER`: the child process of a transform job. It does what the folder's
 //! `order.json` says and tells how it ended in `end.json`.
 
+mod replay;
+
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -11,7 +13,7 @@ use std::{
 use bessemer_domain::{ExitCode, RejectClass};
 use bessemer_objects::{Location, Objects};
 use bessemer_transform::{
-    Controls, Stats, Summary, TransformError,
+    Controls, RejectRecord, Stats, Summary, TransformError,
     model::{CallError, CallErrorKind},
     payload::{
         DEFAULT_PAYLOAD, PayloadFailure, PayloadFile, PayloadJob, PayloadSettings, run_payloads,
@@ -54,9 +56,10 @@ impl Attempt {
 
 fn attempt(folder: &Path, order: &Order) -> End {
     let output = folder.join("output");
-    let done = match &order.payloads {
-        Some(settings) => payloads(&output, order, settings),
-        None => records(folder, &output, order, &order.engine),
+    let done = match (&order.payloads, &order.replay) {
+        (_, Some(kept)) => replay::replay(folder, &output, order, kept),
+        (Some(settings), None) => payloads(&output, order, settings),
+        (None, None) => records(folder, &output, order, &order.engine),
     };
     done.unwrap_or_else(|failure| {
         let hint = failure.hint.as_ref().map(|hint| format!("; hint: {hint}"));
@@ -226,6 +229,11 @@ fn in_words(summary: &Summary) -> String {
     )
 }
 
+/// Why a record was rejected, whose number is that of `_rejects`.
+fn reason(reject: &RejectRecord) -> String {
+    format!("row {} (from 0): {}", reject.row, reject.message)
+}
+
 /// What became of every input, by the ledger and the rejects.
 fn files(output: &Path, summary: &Summary) -> Vec<FileEnd> {
     let ledger = std::fs::read_to_string(output.join("_bessemer/ledger.jsonl")).unwrap_or_default();
@@ -238,8 +246,7 @@ fn files(output: &Path, summary: &Summary) -> Vec<FileEnd> {
         if let Some(file) = files.get_mut(&reject.file)
             && file.reason.is_none()
         {
-            // As `_rejects` counts.
-            file.reason = Some(format!("row {} (from 0): {}", reject.row, reject.message));
+            file.reason = Some(reason(&reject));
         }
     }
     let failed = summary.to_json();

@@ -86,7 +86,7 @@ def refused(client, model, codes):
 def test_nothing_is_answered_without_credentials(server, service):
     client, model = client_of(server, service, signature_version=UNSIGNED), model_of(service)
     # Nothing about a bare GET or DELETE says that it is not meant for S3, whose form its refusal has.
-    is_bare_rest = service in NOT_SERVED and model.protocol == "rest-json"
+    is_bare_rest = model.protocol == "rest-json"
     refused(client, model, UNSIGNED_CODES | ({"403"} if is_bare_rest else set()))
 
 

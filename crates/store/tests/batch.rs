@@ -193,7 +193,7 @@ async fn live(plans: Vec<Plan>, steps: Vec<(u8, prop::sample::Index)>) {
     let mut steps = steps.into_iter();
     loop {
         world.see_to_all().await;
-        world.check(&plans).await;
+        world.check(&plans[..submitted]).await;
         let queued = world.queued().await;
         if submitted < plans.len() && (queued.is_empty() || submitted < 2) {
             let rows = rows(submitted, &plans);

@@ -70,7 +70,7 @@ fn recorded_requests_are_decoded_whole() {
         assert_eq!(call.operation.name(), row["operation"], "{name}");
         assert_eq!(call.input, row["input"], "{name}");
     }
-    assert_eq!(rows.len(), 69);
+    assert_eq!(rows.len(), 80);
 }
 
 #[test]

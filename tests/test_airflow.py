@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import clients, cli, models, platform
+from kit import clients, cli, models, pipelines, platform, work
 from kit.batch import Batch
 
 
@@ -124,3 +124,19 @@ def test_a_message_goes_from_operator_to_sensor(airflow):
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     assert sorted(left.values()) == ["0", "1"]
+
+
+def test_operators_and_sensor_run_and_stop_pipelines(airflow):
+    why = {"Name": "Why", "Type": "String"}
+    yes = pipelines.condition("Yes", [pipelines.compare("Equals", pipelines.get("Parameters.Why"), "airflow")])
+    pipelines.create(airflow.server, "quick", yes, parameters=[why])
+    work.make_bucket(airflow.server)
+    endless = pipelines.processing(airflow.server, "Endless", "import time; time.sleep(600)")
+    pipelines.create(airflow.server, "endless", endless)
+    airflow.run("dags", "test", "pipelines")
+    states = airflow.states()
+    assert [states[f"pipelines.{task}"] for task in ("runs", "waits", "starts", "stops")] == ["success"] * 4
+    for name, ends in (("quick", "Succeeded"), ("endless", "Stopped")):
+        listed = airflow.server.client("sagemaker").list_pipeline_executions(PipelineName=name)
+        statuses = [one["PipelineExecutionStatus"] for one in listed["PipelineExecutionSummaries"]]
+        assert statuses == [ends]

@@ -412,3 +412,137 @@ boto3.client("s3").put_object(Bucket="data", Key=f"ran/{sys.argv[1]}/{uuid.uuid4
         assert {job["ProcessingJobStatus"] for job in jobs} == {"Completed"}
         for name in names:
             assert len(work.keys(server, f"ran/{name}/")) == 2, name
+
+
+def callback(server, name, queue, outputs=(), **arguments):
+    url = server.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
+    declared = [{"OutputName": output, "OutputType": kind} for output, kind in dict(outputs).items()]
+    return url, {
+        "Name": name, "Type": "Callback", "Arguments": arguments, "SqsQueueUrl": url, "OutputParameters": declared,
+    }
+
+
+def message(server, url):
+    """The next message of a queue, taken from it."""
+    client = server.client("sqs")
+    received = client.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]
+    client.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+    return json.loads(received["Body"])
+
+
+def test_a_callback_is_sent_waited_for_and_answered(server):
+    outputs = {"status": "String", "count": "Integer"}
+    url, wait = callback(server, "Wait", "callbacks", outputs, ids=get("Parameters.Ids"), kind="x")
+    above = pipelines.compare("GreaterThan", get("Steps.Wait.OutputParameters['count']"), 2)
+    check = pipelines.condition("Check", [above])
+    pipelines.create(
+        server, "calling", wait, check, parameters=[{"Name": "Ids", "Type": "String", "DefaultValue": "a,b"}]
+    )
+    execution = pipelines.start(server, "calling")
+    told = message(server, url)
+    assert told["arguments"] == {"ids": "a,b", "kind": "x"} and told["pipelineExecutionArn"] == execution
+    client = server.client("sagemaker")
+    pipelines.until_status(server, execution, "Wait", "Executing")
+    metadata = pipelines.steps(server, execution)["Wait"]["Metadata"]["Callback"]
+    assert metadata["CallbackToken"] == told["token"] and metadata["SqsQueueUrl"] == url
+    given = [{"Name": "status", "Value": "done"}, {"Name": "count", "Value": "3"}]
+    succeed = client.send_pipeline_execution_step_success
+    assert "`count` is missing" in refused(succeed, CallbackToken=told["token"], OutputParameters=given[:1])
+    answered = succeed(CallbackToken=told["token"], OutputParameters=given)
+    assert answered["PipelineExecutionArn"] == execution
+    pipelines.ended(server, execution)
+    steps = pipelines.steps(server, execution)
+    assert steps["Wait"]["Metadata"]["Callback"]["OutputParameters"] == given
+    assert steps["Check"]["Metadata"]["Condition"]["Outcome"] == "True"
+    refused(succeed, "ResourceNotFound", CallbackToken=told["token"], OutputParameters=given)
+
+
+def test_a_callback_fails_and_is_stopped_by_its_answer(server):
+    url, wait = callback(server, "Wait", "answers")
+    pipelines.create(server, "answered", wait)
+    client = server.client("sagemaker")
+    execution = pipelines.start(server, "answered")
+    token = message(server, url)["token"]
+    client.send_pipeline_execution_step_failure(CallbackToken=token, FailureReason="batch job 7 failed")
+    assert "Step `Wait`: batch job 7 failed" in pipelines.ended(server, execution, "Failed")["FailureReason"]
+    execution = pipelines.start(server, "answered")
+    first = message(server, url)
+    assert first["status"] == "Executing"
+    pipelines.until_status(server, execution, "Wait", "Executing")
+    client.stop_pipeline_execution(PipelineExecutionArn=execution)
+    assert message(server, url) == first | {"status": "Stopping"}
+    assert pipelines.described(server, execution)["PipelineExecutionStatus"] == "Stopping"
+    client.send_pipeline_execution_step_failure(CallbackToken=first["token"])
+    pipelines.ended(server, execution, "Stopped")
+
+
+def test_a_callback_has_a_time_limit_a_heartbeat_and_retries(server):
+    url, wait = callback(
+        server, "Wait", "silent", BESSEMER_STEP_HEARTBEAT="1", BESSEMER_STEP_RETRIES="1", what="work"
+    )
+    pipelines.create(server, "silent", wait)
+    client = server.client("sagemaker")
+    execution = pipelines.start(server, "silent")
+    first, second = message(server, url), message(server, url)
+    assert first["arguments"] == second["arguments"] == {"what": "work"}
+    assert first["token"] != second["token"]
+    beat = [{"Name": "BESSEMER_HEARTBEAT", "Value": ""}]
+    for _ in range(8):
+        client.send_pipeline_execution_step_success(CallbackToken=second["token"], OutputParameters=beat)
+        time.sleep(0.2)
+    assert pipelines.statuses(server, execution) == {"Wait": "Executing"}
+    found = pipelines.ended(server, execution, "Failed")
+    assert "no heartbeat came for 1 s" in found["FailureReason"]
+    assert pipelines.steps(server, execution)["Wait"]["AttemptCount"] == 2
+    _, late = callback(server, "Late", "silent", BESSEMER_STEP_TIMEOUT="1")
+    pipelines.create(server, "late-call", late)
+    found = pipelines.ended(server, pipelines.start(server, "late-call"), "Failed")
+    assert "it took longer than 1 s" in found["FailureReason"]
+
+
+def test_a_callback_outlives_a_kill(tmp_path):
+    with platform.running(tmp_path / "data") as server:
+        url, wait = callback(server, "Wait", "kept", {"x": "String"})
+        pipelines.create(server, "kept", wait)
+        execution = pipelines.start(server, "kept")
+        server.restart(signal.SIGKILL)
+        url = server.client("sqs").get_queue_url(QueueName="kept")["QueueUrl"]
+        token = message(server, url)["token"]
+        given = [{"Name": "x", "Value": "y"}]
+        server.client("sagemaker").send_pipeline_execution_step_success(
+            CallbackToken=token, OutputParameters=given
+        )
+        server.restart(signal.SIGKILL)
+        pipelines.ended(server, execution)
+
+
+def test_the_command_line_runs_shows_and_draws_pipelines(server, tmp_path):
+    file = tmp_path / "by_hand.json"
+    above = pipelines.compare("GreaterThan", get("Parameters.N"), 2)
+    steps = [
+        pipelines.processing(server, "Work", NOTHING),
+        pipelines.condition("Large", [above], [pipelines.fail("Stop", "too large")], DependsOn=["Work"]),
+    ]
+    parameters = [{"Name": "N", "Type": "Integer", "DefaultValue": 1}]
+    file.write_text(pipelines.definition(*steps, parameters=parameters))
+    ran = server.run("pipeline", "run", file, "--wait")
+    assert "Succeeded  Large  " in ran.stdout and "Succeeded  by-hand/" in ran.stdout
+    failed = server.run("pipeline", "run", "by-hand", "--parameter", "N=3", "--wait", expect=10)
+    assert "Failed     Stop" in failed.stdout and "too large" in failed.stdout
+    assert "It failed." in server.run("pipeline", "why", "by-hand").stdout
+    shown = json.loads(server.run("pipeline", "show", "by-hand", "--json").stdout)
+    assert [step["StepName"] for step in shown["Steps"]] == ["Work", "Large", "Stop"]
+    listed = [line.split()[0] for line in server.run("pipeline", "ls", "by-hand").stdout.splitlines()]
+    assert listed == ["Failed", "Succeeded"]
+    assert "by-hand" in server.run("pipeline", "ls").stdout
+    drawn = server.run("pipeline", "graph", "by-hand").stdout
+    assert drawn.startswith("flowchart TD") and "s1 -->|true| s2" in drawn
+    assert '"Work" -> "Large"' in server.run("pipeline", "graph", file, "--format", "dot").stdout
+    parameters[0]["DefaultValue"] = 5
+    file.write_text(pipelines.definition(*steps, parameters=parameters))
+    server.run("pipeline", "run", file, "--wait", expect=10)
+    differs = server.run("pipeline", "diff", "by-hand", "1").stdout
+    assert differs == "~ parameter N\n    DefaultValue: 1 -> 5\n"
+    server.run("pipeline", "retry", "by-hand")
+    assert server.run("pipeline", "watch", "by-hand", expect=10).stdout.endswith("too large\n")
+    server.run("pipeline", "show", "nowhere", expect=3)

@@ -46,3 +46,10 @@ def test_a_model_trainer_trains_and_tells_of_failures(server, tmp_path):
     assert told["hyperparameters"] == {"strength": "0.5", "penalty-name": "l2"}
     with tarfile.open(fileobj=io.BytesIO(clients.read(server, told["model"]))) as archive:
         assert "model.joblib" in archive.getnames()
+
+
+def test_a_pipeline_is_made_run_and_told_of(server):
+    told = clients.told(clients.run(server, clients.SDK_V3, "sdk_v3/pipeline.py"))
+    assert told == {
+        "status": "Active", "steps": {"Fails": "of a test"}, "parameters": {"Why": "of a test"}, "left": [],
+    }

@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod notify;
+mod pipeline;
 mod rejects;
 mod replay;
 mod replay_job;
@@ -42,6 +43,7 @@ enum Command {
     Config(config::Config),
     Notify(notify::Notify),
     Jobs(jobs::Jobs),
+    Pipeline(pipeline::Pipeline),
     Logs(logs::Logs),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
@@ -66,6 +68,7 @@ pub(crate) fn main() -> std::process::ExitCode {
         Command::Config(command) => command.run(),
         Command::Notify(command) => command.run(),
         Command::Jobs(command) => command.run(),
+        Command::Pipeline(command) => command.run(),
         Command::Logs(command) => command.run(),
         Command::Doctor(command) => Ok(command.run()),
         Command::Attempt(command) => command.run(),

@@ -150,3 +150,48 @@ fn conditions_compare_what_can_be_compared() {
     assert_eq!(holds(or), Ok(true));
     assert!(Condition::parse(&json!({"Type": "Like"})).is_err());
 }
+
+#[test]
+fn what_the_sdks_write_is_read() {
+    let full = Definition::parse(include_str!("../../tests/definitions/full.json"));
+    let full = full.expect("a definition");
+    let kinds: Vec<&str> = full.steps.iter().map(|step| step.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "Processing",
+            "Training",
+            "Processing",
+            "Condition",
+            "Model",
+            "RegisterModel",
+            "Transform",
+            "Processing",
+            "Model",
+            "RegisterModel",
+            "Fail",
+            "Lambda",
+            "Callback",
+        ]
+    );
+    let waits = |name: &str| {
+        let step = full.step(name).expect("a step");
+        step.waits_for.iter().map(String::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(waits("Train"), ["PreProc"]);
+    assert_eq!(waits("Check"), ["TrainEvaluation"]);
+    assert_eq!(waits("Predict"), ["Check", "MakeModel-CreateModel"]);
+    assert_eq!(waits("PostProc"), ["Check", "Predict"]);
+    assert_eq!(waits("WaitBatch"), ["SubmitBatch"]);
+    let first = full.step("PreProc").expect("a step");
+    assert_eq!(first.retries[1].expire_millis, Some(3_600_000));
+    assert_eq!(first.retries[0].max_attempts, Some(3));
+    assert_eq!(first.cache, Some(30 * 86_400_000));
+    let function = Definition::parse(include_str!("../../tests/definitions/function_step.json"));
+    assert_eq!(
+        function.expect("a definition").steps[0].display_name.as_deref(),
+        Some("__main__.fn")
+    );
+    let third = Definition::parse(include_str!("../../tests/definitions/sdk_v3.json"));
+    assert_eq!(third.expect("a definition").steps.len(), 2);
+}

@@ -63,7 +63,13 @@ impl Shared {
             }
         };
         let now = self.clock.now_millis();
-        let first = live.execution.advance(&live.definition, event, now)?;
+        let first = match live.execution.advance(&live.definition, event, now) {
+            Ok(first) => first,
+            Err(refused) => {
+                self.let_go(&mut live);
+                return Err(refused.into());
+            }
+        };
         let Advanced { next, effects } = self.complete(&live, first, now).await?;
         if next != live.execution {
             let change = records::change(&live, &next, now);
@@ -127,6 +133,11 @@ impl Shared {
             }
         }
         self.set_alarm(live);
+        self.let_go(live);
+    }
+
+    /// Keeps an execution that has ended no longer in memory.
+    fn let_go(&self, live: &mut Live) {
         if live.execution.status.is_final() {
             live.is_gone = true;
             self.forget(&live.record.arn);

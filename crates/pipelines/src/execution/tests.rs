@@ -106,12 +106,12 @@ impl Play {
     }
 
     fn apply(&mut self, event: Event) {
-        let before = self.execution.clone();
-        let Ok(advanced) = before.advance(&self.definition, event.clone(), self.now) else {
+        let (before, shown) = (self.execution.clone(), event.clone());
+        let Ok(advanced) = before.advance(&self.definition, event, self.now) else {
             return;
         };
         self.execution = advanced.next;
-        self.check(&before, &event);
+        self.check(&before, &shown);
         for effect in advanced.effects {
             self.follow(effect);
         }

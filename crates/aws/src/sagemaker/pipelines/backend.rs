@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{error::Error, jobs, models, processing, registry, training, transform},
+    callback_step,
     definition::object,
     outcome,
 };
@@ -31,6 +32,10 @@ impl StepBackend {
     }
 
     async fn begin(&self, task: &Task) -> Result<StepStart, Failure> {
+        if matches!(task.step.kind, StepKind::Callback(_)) {
+            let sent = callback_step::send(&self.platform.queues, task, "Executing").await;
+            return sent.map(StepStart::Started);
+        }
         let (operation, member) = match &task.step.kind {
             StepKind::Processing => ("CreateProcessingJob", "ProcessingJobName"),
             StepKind::Training => ("CreateTrainingJob", "TrainingJobName"),
@@ -172,7 +177,17 @@ impl Backend for StepBackend {
 
     fn stop(&self, task: Task) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Some(kind) = job_kind(&task.step.kind) else { return };
+            let Some(kind) = job_kind(&task.step.kind) else {
+                let told = callback_step::send(&self.platform.queues, &task, "Stopping").await;
+                if let Err(error) = told {
+                    tracing::warn!(
+                        step = task.order.name,
+                        reason = error.reason,
+                        "not told to stop"
+                    );
+                }
+                return;
+            };
             loop {
                 match self.platform.jobs.stop(kind, &task.order.name).await {
                     Err(JobsError::Store(error)) if error.is_transient() => {

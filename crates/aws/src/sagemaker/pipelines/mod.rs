@@ -2,6 +2,7 @@
 //! the same handlers that calls reach.
 
 mod backend;
+mod callback_step;
 mod callbacks;
 mod changes;
 mod definition;

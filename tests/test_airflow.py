@@ -1,4 +1,4 @@
-"""Airflow's operators and sensors for SageMaker, unmodified, under `bessemer exec`."""
+"""Airflow's operators and sensors for SageMaker and Batch, unmodified, under `bessemer exec`."""
 
 import contextlib
 import io
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kit import cli, clients, functions, models, pipelines, platform, work
+from kit.batch import Batch
 
 
 class Airflow:
@@ -107,6 +108,22 @@ def test_a_function_is_made_and_called_by_operators(airflow):
     })
     airflow.run("dags", "test", "failing_call", expect=1)
     assert airflow.states()["failing_call.fails"] == "failed"
+
+
+def test_batch_operators_and_sensors_run_jobs(airflow):
+    batch = Batch(airflow.server, "airflow").make()
+    batch.define("says", "echo", "hello")
+    batch.define("copy", "s3", "cp", "Ref::from", "Ref::to", image="public.ecr.aws/aws-cli/aws-cli:latest")
+    put(airflow, "batch/in.txt", "content")
+    airflow.run("dags", "test", "batch")
+    states = airflow.states()
+    tasks = ("environment", "valid", "queue", "waits", "starts", "ended")
+    assert [states[f"batch.{task}"] for task in tasks] == ["success"] * len(tasks)
+    assert clients.read(airflow.server, "s3://lake/batch/out.txt") == b"content"
+    [environment] = batch.client.describe_compute_environments(computeEnvironments=["fargate"])["computeEnvironments"]
+    assert environment["computeResources"]["type"] == "FARGATE"
+    airflow.run("dags", "test", "batch_failing", expect=1)
+    assert airflow.states()["batch_failing.fails"] == "failed"
 
 
 def test_a_message_goes_from_operator_to_sensor(airflow):

@@ -28,8 +28,16 @@ def test_this_machine_is_described(tmp_path):
 def test_a_missing_program_is_missed(tmp_path):
     result = cli.run("doctor", "--data-dir", tmp_path, expect=None, env={"PATH": str(tmp_path)})
     assert "`python3` is not on the path" in result.stdout
-    assert "`docker` is not on the path" in result.stdout
     assert "install python3" in result.stdout
+
+
+def test_a_docker_that_does_not_answer_is_told_with_what_it_is_for(tmp_path):
+    host = f"unix://{tmp_path}/docker.sock"
+    settings = tmp_path / "bessemer.toml"
+    settings.write_text(f'[docker]\nhost = "{host}"\n')
+    docker = checks("--data-dir", tmp_path / "data", "--config", settings, expect=None)["Docker"]
+    assert docker["state"] == "warning" and host in docker["detail"]
+    assert "only images that no environment stands for" in docker["mend"]
 
 
 def test_a_data_directory_that_is_no_place_to_write_is_an_error():

@@ -257,14 +257,15 @@ while s3.list_objects_v2(Bucket="data", Prefix="meeting/")["KeyCount"] < 2:
 
 
 def test_results_are_used_again_until_they_expire(server):
-    cache = {"Enabled": True, "ExpireAfter": "PT2S"}
     argument = pipelines.join("", get("Parameters.A"))
-    step = pipelines.processing(
-        server, "Cached", NOTHING, argument, outputs=[pipelines.output("o")], CacheConfig=cache
-    )
-    pipelines.create(
-        server, "cached", step, parameters=[{"Name": "A", "Type": "Integer", "DefaultValue": 1}]
-    )
+    parameters = [{"Name": "A", "Type": "Integer", "DefaultValue": 1}]
+
+    def cached(expiry):
+        cache = {"Enabled": True, "ExpireAfter": expiry}
+        outputs = [pipelines.output("o")]
+        return pipelines.processing(server, "Cached", NOTHING, argument, outputs=outputs, CacheConfig=cache)
+
+    pipelines.create(server, "cached", cached("P1D"), parameters=parameters)
 
     def run(**parameters):
         execution = pipelines.start(server, "cached", parameters=parameters)
@@ -276,7 +277,8 @@ def test_results_are_used_again_until_they_expire(server):
     assert hit is None
     assert run()[1] == first
     assert run(A=2)[1] is None
-    # The result of the first one has expired when it is no more found.
+    definition = pipelines.definition(cached("PT1S"), parameters=parameters)
+    server.client("sagemaker").update_pipeline(PipelineName="cached", PipelineDefinition=definition)
     work.until(lambda: run()[1] is None, "run without the expired result")
 
 

@@ -88,7 +88,7 @@ def definition(*steps, parameters=()):
 
 
 def create(server, name, *steps, parameters=(), **request):
-    """Creates a pipeline, or updates the one that is there; says its ARN."""
+    """Creates a pipeline; says its ARN."""
     client = server.client("sagemaker")
     text = definition(*steps, parameters=parameters)
     return client.create_pipeline(

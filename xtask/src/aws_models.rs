@@ -13,9 +13,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
+use wanted::{Query, WANTED, Wanted};
 
 use crate::{environment::Environment, workspace};
-use wanted::{Query, WANTED, Wanted};
 
 const METADATA: &[&str] = &[
     "apiVersion",

@@ -3,6 +3,7 @@
 //! A module a service: its `mod.rs` is the table of its operations. A handler decodes, calls a
 //! manager, and encodes; requests reach it verified ([`Server`]).
 
+mod batch;
 mod caller;
 mod control;
 mod decode;
@@ -17,6 +18,7 @@ mod server;
 mod sqs;
 mod sts;
 
+pub use batch::{BatchRequest, exit_of as batch_exit_of, weigh_shares};
 pub use caller::Caller;
 pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use lambda::FunctionQueues;

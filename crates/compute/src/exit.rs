@@ -28,6 +28,8 @@ pub enum Status {
     Code(i32),
     /// A signal ended it.
     Signal(i32),
+    /// It was never told to run: whoever started it ended before.
+    NeverRan,
     /// The sandbox was ended from outside, by SIGKILL or with the machine: nobody knows how far it
     /// came.
     Lost,
@@ -47,6 +49,11 @@ pub enum Cause {
 }
 
 impl Exit {
+    /// The end of a process that was never told to run.
+    pub(crate) fn never_ran() -> Self {
+        Self { status: Status::NeverRan, ..Self::lost() }
+    }
+
     /// The end of a process of which nothing is known.
     pub(crate) fn lost() -> Self {
         Self {
@@ -84,6 +91,7 @@ impl fmt::Display for Exit {
         match self.status {
             Status::Code(code) => write!(f, "exited with status {code}"),
             Status::Signal(number) => write!(f, "was killed by signal {number}"),
+            Status::NeverRan => f.write_str("was never told to run"),
             Status::Lost => f.write_str("was ended from outside, with its sandbox"),
         }
     }

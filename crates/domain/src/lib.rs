@@ -1,7 +1,8 @@
 //! The words that every crate shares: byte sizes, failure and reject classes, backoff, exit codes,
-//! the clock, and the life of a job. Nothing here does IO.
+//! the clock, the life of a job, and what is Batch's own about one. Nothing here does IO.
 
 mod backoff;
+mod batch;
 mod byte_size;
 mod clock;
 mod exit_code;
@@ -11,6 +12,10 @@ mod nearest;
 mod reject_class;
 
 pub use backoff::Backoff;
+pub use batch::{
+    Asked, BatchCounts, BatchExit, BatchStatus, BatchToDo, BatchWait, ExitRule, RetryAction,
+    retry_action,
+};
 pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use exit_code::ExitCode;

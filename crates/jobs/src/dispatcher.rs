@@ -9,7 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{attempt, board::Entered, queue::Entry, shared::Shared};
+use crate::{attempt, batch, board::Entered, queue::Entry, shared::Shared};
 
 /// Asks the dispatcher to end: attempts that run on at that instant (milliseconds since 1970) are
 /// dropped. The answer comes when it has ended.
@@ -54,6 +54,8 @@ pub(crate) async fn serve(
     mut shutdowns: mpsc::Receiver<Shutdown>,
 ) {
     let mut tasks = JoinSet::new();
+    let mut beside = JoinSet::new();
+    beside.spawn(batch::serve(Arc::clone(&shared)));
     for (entry, entered, job) in left.attempts {
         tasks.spawn(attempt::take_over(Arc::clone(&shared), entry, entered, job));
     }
@@ -75,6 +77,7 @@ pub(crate) async fn serve(
         let is_over = |ending: &Shutdown| tasks.is_empty() || now >= ending.deadline;
         if let Some(ending) = ending.take_if(|ending| is_over(ending)) {
             tasks.shutdown().await;
+            beside.shutdown().await;
             // Whoever asked may have gone away.
             let _ = ending.done.send(());
             return;

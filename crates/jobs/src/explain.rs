@@ -34,6 +34,7 @@ pub(crate) fn explain(
     let life = &job.lifecycle;
     let attempt = format!("attempt {} of {}", life.attempts, life.policy.attempts);
     let mut text = match &life.state {
+        JobState::Held => "it waits for the end of the jobs that it depends on".to_owned(),
         JobState::Queued => waits(job, obstacles, now),
         JobState::Starting { .. } => match &job.stage {
             Some(stage) => format!("{attempt} gets ready: {stage}"),

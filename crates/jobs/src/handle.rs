@@ -56,7 +56,7 @@ impl JobsOptions {
 /// All jobs. Clones are of the same.
 #[derive(Clone)]
 pub struct Jobs {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     shutdowns: mpsc::Sender<Shutdown>,
 }
 
@@ -76,21 +76,27 @@ impl Jobs {
     /// Puts a job in the queue; when this returns, it is on disk. It gets what the operator has set
     /// for it, and no more than the machine has, with a note; its memory does not grow past that.
     pub async fn submit(&self, mut job: NewJob) -> Result<Job, JobsError> {
-        self.shared.policies.apply(&mut job)?;
+        self.prepare(&mut job)?;
         let within = self.shared.policies.checks(&job)?;
-        let machine = self.shared.machine;
-        let asked = Resources { cores: job.cores, memory: job.memory };
-        let (given, note) = asked.clamped_to(machine);
-        (job.cores, job.memory) = (given.cores, given.memory);
-        let notes: Vec<String> = job.note.into_iter().chain(note).collect();
-        job.note = (!notes.is_empty()).then(|| notes.join("; "));
-        let most = job.policy.memory_max.unwrap_or(u64::MAX);
-        job.policy.memory_max = Some(most.min(machine.memory));
         let (kind, name) = (job.kind, job.name.clone());
         match self.shared.submit(job, within).await {
             Err(StoreError::AlreadyExists { .. }) => Err(JobsError::AlreadyExists { kind, name }),
             done => Ok(done?),
         }
+    }
+
+    /// Gives a job what the operator has set for it, and no more than the machine has.
+    pub(crate) fn prepare(&self, job: &mut NewJob) -> Result<(), JobsError> {
+        self.shared.policies.apply(job)?;
+        let machine = self.shared.machine;
+        let asked = Resources { cores: job.cores, memory: job.memory };
+        let (given, note) = asked.clamped_to(machine);
+        (job.cores, job.memory) = (given.cores, given.memory);
+        let notes: Vec<String> = job.note.take().into_iter().chain(note).collect();
+        job.note = (!notes.is_empty()).then(|| notes.join("; "));
+        let most = job.policy.memory_max.unwrap_or(u64::MAX);
+        job.policy.memory_max = Some(most.min(machine.memory));
+        Ok(())
     }
 
     /// The job of that name.

@@ -6,6 +6,7 @@
 //! at which something is due.
 
 mod attempt;
+mod batch;
 mod board;
 mod control;
 mod dispatcher;

@@ -99,6 +99,7 @@ impl Policies {
         Entry {
             job: job.id,
             priority: job.priority,
+            rank: job.rank,
             share: job.share.as_str().into(),
             need: Resources { cores: job.cores, memory: job.lifecycle.memory },
             instances: job.instance_count,
@@ -113,6 +114,7 @@ impl Policies {
         Entry {
             job: job.id,
             priority: job.priority,
+            rank: job.rank,
             share: job.share.as_str().into(),
             need: Resources { cores: job.cores, memory: job.memory },
             instances: job.instance_count,

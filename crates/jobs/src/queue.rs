@@ -2,7 +2,8 @@
 //!
 //! Higher priorities go first. Within one, the share goes first that has had the least of the
 //! machine for its weight, counted in cores and the time that it had them; within a share, the job
-//! that was submitted first, so that one that is tried again does not wait behind all others. One turn in [`PATIENCE`] is for the job that has waited longest of all, and a
+//! of the highest rank that was submitted first, so that one that is tried again does not wait behind
+//! all others. One turn in [`PATIENCE`] is for the job that has waited longest of all, and a
 //! job that was passed over [`PATIENCE`] times for want of room has the machine kept for it: so
 //! everybody's turn comes.
 
@@ -35,6 +36,8 @@ const LOOK_AHEAD: usize = 32;
 pub(crate) struct Entry {
     pub(crate) job: JobId,
     pub(crate) priority: i32,
+    /// Within a share, higher ranks go first.
+    pub(crate) rank: i32,
     pub(crate) share: Arc<str>,
     pub(crate) need: Resources,
     /// The instances that quotas count.
@@ -82,15 +85,21 @@ impl Queue {
         self.shares.pass(now);
     }
 
-    /// Puts a job in its line, behind those that were submitted before it. One that asks for more than
-    /// there is gets all.
+    /// Gives a share its weight.
+    pub(crate) fn set_weight(&mut self, share: &str, weight: f64) {
+        self.shares.set_weight(share, weight);
+    }
+
+    /// Puts a job in its line, behind those of its rank that were submitted before it. One that asks for
+    /// more than there is gets all.
     pub(crate) fn push(&mut self, mut entry: Entry) {
         entry.need = entry.need.clamped_to(self.total).0;
         self.shares.wait(&entry.share);
         let level = self.waiting.entry(Reverse(entry.priority)).or_default();
         let line = (Arc::clone(&entry.share), Arc::clone(&entry.gates));
         let line = level.entry(line).or_default();
-        line.insert(line.partition_point(|other| other.job <= entry.job), entry);
+        let place = |entry: &Entry| (Reverse(entry.rank), entry.job);
+        line.insert(line.partition_point(|other| place(other) <= place(&entry)), entry);
         self.length += 1;
     }
 

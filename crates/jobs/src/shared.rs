@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bessemer_domain::{Effect, JobEvent, JobId, Moment};
-use bessemer_store::{Advanced, Job, NewJob, QuotaCheck, Store, StoreError};
+use bessemer_domain::{Effect, JobEvent, JobId, JobKind, JobState, Moment};
+use bessemer_store::{Advanced, Job, NewBatchJob, NewJob, QuotaCheck, Store, StoreError};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::Notify;
 
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) lease_millis: u64,
     /// Wakes the dispatcher.
     pub(crate) changed: Notify,
+    /// Tells that a job of Batch has changed.
+    pub(crate) batch_changed: Notify,
     random: Mutex<StdRng>,
     board: Mutex<Board>,
 }
@@ -50,6 +52,7 @@ impl Shared {
             owner,
             lease_millis,
             changed: Notify::new(),
+            batch_changed: Notify::new(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             board: Mutex::new(board),
         }
@@ -82,17 +85,42 @@ impl Shared {
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
             let job = shared.store.jobs().submit_within(job, within, shared.now()).await?;
-            let entry = shared.policies.entry(&job);
-            let mut board = shared.board();
-            board.queue.push(entry);
-            if let Some(due) = job.lifecycle.due_at() {
-                board.set_alarm(due, job.id);
-            }
-            drop(board);
+            shared.enter(&job);
             shared.changed.notify_one();
             Ok(job)
         });
         task.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same with jobs of Batch.
+    pub(crate) async fn submit_batch(
+        self: &Arc<Self>,
+        jobs: Vec<NewBatchJob>,
+        within: Vec<QuotaCheck>,
+    ) -> Result<(), StoreError> {
+        let shared = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let jobs = shared.store.batch().submit(jobs, within, shared.now()).await?;
+            for job in &jobs {
+                shared.enter(job);
+            }
+            shared.changed.notify_one();
+            shared.batch_changed.notify_one();
+            Ok(())
+        });
+        task.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Puts a new job on the board.
+    fn enter(&self, job: &Job) {
+        let entry = self.policies.entry(job);
+        let mut board = self.board();
+        if job.lifecycle.state == JobState::Queued {
+            board.queue.push(entry);
+        }
+        if let Some(due) = job.lifecycle.due_at() {
+            board.set_alarm(due, job.id);
+        }
     }
 
     /// Changes a job by `event`, of which nothing follows, with the next change that is written. One
@@ -164,6 +192,9 @@ impl Shared {
         drop(board);
         if !done.effects.is_empty() {
             self.changed.notify_one();
+        }
+        if done.job.kind == JobKind::Batch {
+            self.batch_changed.notify_one();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! callers share an fsync; each is answered when its write is on disk. Reads run beside it on
 //! connections of their own, and see what has been committed.
 
+mod batch;
 mod error;
 mod functions;
 mod history;
@@ -22,6 +23,10 @@ mod store;
 mod tags;
 mod writer;
 
+pub use batch::{
+    BatchArray, BatchDefinition, BatchDefinitionQuery, BatchJob, BatchJobPage, BatchJobQuery,
+    BatchResource, BatchResourceKind, BatchServiceJob, BatchTable, NewBatchBody, NewBatchJob,
+};
 pub use error::StoreError;
 pub use functions::{FunctionDocument, FunctionTable, Invocation, InvocationTable, NewInvocation};
 pub use history::HistoryEntry;

@@ -20,6 +20,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
+    batch::BatchTable,
     error::StoreError,
     functions::{FunctionTable, InvocationTable},
     jobs::JobTable,
@@ -112,6 +113,11 @@ impl Store {
     /// Jobs, their attempts and history.
     pub fn jobs(&self) -> JobTable<'_> {
         JobTable(self)
+    }
+
+    /// What Batch keeps: environments, queues, policies, definitions, and its jobs.
+    pub fn batch(&self) -> BatchTable<'_> {
+        BatchTable(self)
     }
 
     /// SageMaker models.

@@ -410,7 +410,7 @@ async fn a_status_is_the_same_in_a_list_and_of_a_job() {
         assert!(listed.iter().all(|job| job.status() == status), "{status}: {listed:?}");
         let count = match status {
             Phase::Stopped => 3,
-            Phase::Failed => 15,
+            Phase::Failed => 21,
             _ => 0,
         };
         assert_eq!(listed.len(), count, "{status}");

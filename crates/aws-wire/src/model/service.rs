@@ -211,11 +211,12 @@ static STS: LazyLock<Service> = model!("sts");
 static IAM: LazyLock<Service> = model!("iam");
 static LOGS: LazyLock<Service> = model!("logs");
 static LAMBDA: LazyLock<Service> = model!("lambda");
+static BATCH: LazyLock<Service> = model!("batch");
 static SQS: LazyLock<Service> = model!("sqs");
 
 /// The services whose models we have. S3 is none of them.
-pub fn services() -> [&'static Service; 6] {
-    [&SAGEMAKER, &STS, &IAM, &LOGS, &SQS, &LAMBDA]
+pub fn services() -> [&'static Service; 7] {
+    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH, &SQS, &LAMBDA]
 }
 
 /// The service that requests for `signing_name` go to. Its model is read at the first call.
@@ -226,6 +227,7 @@ pub fn service(signing_name: &str) -> Option<&'static Service> {
         "iam" => Some(&IAM),
         "logs" => Some(&LOGS),
         "lambda" => Some(&LAMBDA),
+        "batch" => Some(&BATCH),
         "sqs" => Some(&SQS),
         _ => None,
     }

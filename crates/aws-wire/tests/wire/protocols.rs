@@ -15,7 +15,7 @@ fn model(name: &str) -> Service {
         "iam" => include_str!("../../models/iam.json"),
         "sqs" => include_str!("../../models/sqs.json"),
         "sns" => include_str!("../models/sns.json"),
-        "batch" => include_str!("../models/batch.json"),
+        "batch" => include_str!("../../models/batch.json"),
         "lambda" => include_str!("../../models/lambda.json"),
         other => panic!("no model of {other}"),
     };
@@ -70,7 +70,7 @@ fn recorded_requests_are_decoded_whole() {
         assert_eq!(call.operation.name(), row["operation"], "{name}");
         assert_eq!(call.input, row["input"], "{name}");
     }
-    assert_eq!(rows.len(), 69);
+    assert_eq!(rows.len(), 80);
 }
 
 #[test]

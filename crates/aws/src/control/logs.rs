@@ -2,11 +2,16 @@
 
 use bessemer_aws_wire::ServiceError;
 use bessemer_compute::logs::{LogFolder, LogReader, Record, Window};
+use bessemer_domain::JobKind;
+use bessemer_store::Job;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::jobs::{Which, find};
-use crate::{logs::group_of, platform::Platform};
+use super::{
+    failed,
+    jobs::{Which, find},
+};
+use crate::{batch::BatchRequest, logs::group_of, platform::Platform};
 
 /// Lines of an answer at most, from each stream.
 const MOST: usize = 2_000;
@@ -28,10 +33,9 @@ pub(super) async fn read(platform: &Platform, input: JobLogs) -> Result<Value, S
     let which = Which { name: input.name.clone(), kind: input.kind.clone() };
     let job = find(platform, &which).await?;
     let logs = platform.logs.clone();
-    let group = group_of(job.kind);
-    let prefix = format!("{}/", job.name);
+    let streams = streams_of(platform, &job).await?;
     let ended = job.lifecycle.state.name().is_final();
-    let read = tokio::task::spawn_blocking(move || lines(&logs, group, &prefix, &input)).await;
+    let read = tokio::task::spawn_blocking(move || lines(&logs, &streams, &input)).await;
     let (lines, positions, more) = match read {
         Ok(Ok(read)) => read,
         Ok(Err(error)) => {
@@ -43,14 +47,33 @@ pub(super) async fn read(platform: &Platform, input: JobLogs) -> Result<Value, S
     Ok(json!({ "lines": lines, "positions": positions, "more": more, "ended": ended }))
 }
 
+/// Where a job's streams are.
+struct Streams {
+    group: String,
+    /// How their names begin.
+    prefixes: Vec<String>,
+}
+
+async fn streams_of(platform: &Platform, job: &Job) -> Result<Streams, ServiceError> {
+    if job.kind != JobKind::Batch {
+        let prefixes = vec![format!("{}/", job.name)];
+        return Ok(Streams { group: group_of(job.kind).to_owned(), prefixes });
+    }
+    let documents = platform.jobs.documents(job).await.map_err(|error| failed(&error))?;
+    let request = serde_json::from_str::<BatchRequest>(&documents.request);
+    let request = request.map_err(|_| ServiceError::internal())?;
+    let attempts = 1..=job.lifecycle.number;
+    let prefixes = attempts.map(|attempt| request.log_stream(&job.name, attempt)).collect();
+    Ok(Streams { group: request.log_group().to_owned(), prefixes })
+}
+
 fn lines(
     logs: &LogFolder,
-    group: &str,
-    prefix: &str,
+    Streams { group, prefixes }: &Streams,
     input: &JobLogs,
 ) -> std::io::Result<(Vec<Value>, Map<String, Value>, bool)> {
     let mut streams = logs.streams(group)?.unwrap_or_default();
-    streams.retain(|stream| stream.starts_with(prefix));
+    streams.retain(|stream| prefixes.iter().any(|prefix| stream.starts_with(prefix)));
     streams.sort();
     let window = Window { from_millis: input.since.unwrap_or(0), most: MOST, ..Window::default() };
     let mut found: Vec<(usize, Record)> = Vec::new();
@@ -96,11 +119,12 @@ mod tests {
         fs::write(logs.file("g", "job/a"), dense.concat()).unwrap();
         fs::write(logs.file("g", "job/b"), sparse.concat()).unwrap();
         fs::write(logs.file("g", "other/b"), "1 o x\n").unwrap();
+        let streams = Streams { group: "g".to_owned(), prefixes: vec!["job/".to_owned()] };
         let mut input =
             JobLogs { name: "job".to_owned(), kind: None, positions: Map::new(), since: None };
         let mut all: Vec<u64> = Vec::new();
         loop {
-            let (found, positions, more) = lines(&logs, "g", "job/", &input).unwrap();
+            let (found, positions, more) = lines(&logs, &streams, &input).unwrap();
             all.extend(found.iter().map(|line| line["at"].as_u64().unwrap()));
             input.positions = positions;
             if !more {

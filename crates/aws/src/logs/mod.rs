@@ -23,6 +23,7 @@ pub fn group_of(kind: JobKind) -> &'static str {
         JobKind::Transform => "/aws/sagemaker/TransformJobs",
         JobKind::Training => "/aws/sagemaker/TrainingJobs",
         JobKind::Processing => "/aws/sagemaker/ProcessingJobs",
+        JobKind::Batch => "/aws/batch/job",
     }
 }
 

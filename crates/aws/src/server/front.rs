@@ -22,8 +22,8 @@ use super::{
     metrics::{Counted, Gauges, Metrics},
 };
 use crate::{
-    caller::Caller, control, iam, lambda, logs, platform::Platform, s3::S3Service, sagemaker, sqs,
-    sts,
+    batch, caller::Caller, control, iam, lambda, logs, platform::Platform, s3::S3Service,
+    sagemaker, sqs, sts,
 };
 
 /// Bytes of a request with the code of a function: an archive of 50 MiB in base64, and what is around it.
@@ -139,6 +139,7 @@ impl Front {
             "sagemaker" => sagemaker::call(&self.platform, caller, call).await,
             "logs" => logs::call(&self.platform, caller, call).await,
             "lambda" => lambda::call(&self.platform, caller, call, id).await,
+            "batch" => batch::call(&self.platform, caller, call).await,
             "sqs" => sqs::call(&self.platform, caller, parts, call).await,
             "sts" => sts::call(caller, call),
             "iam" => iam::call(call),

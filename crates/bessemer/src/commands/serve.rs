@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::Context;
-use bessemer_aws::{FunctionQueues, KeyRing, Platform, Server, ServerOptions, StepBackend};
+use bessemer_aws::{
+    FunctionQueues, KeyRing, Platform, Server, ServerOptions, StepBackend, weigh_shares,
+};
 use bessemer_compute::{
     Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
     logs::LogFolder,
@@ -30,6 +32,7 @@ use tokio::{
 use crate::{
     failure::Failure,
     runners::{
+        batch::BatchRunner,
         container::{DockerOptions, Site},
         processing::ProcessingRunner,
         training::TrainingRunner,
@@ -119,6 +122,7 @@ impl Serve {
             .run(Arc::new(StepBackend::new(platform.clone())))
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+        weigh_shares(&platform).await;
         let settings = config.notifications.clone();
         let options = NotifierOptions {
             store: platform.store.clone(),
@@ -206,7 +210,8 @@ async fn platform(
     let runners = Runners::new()
         .with(JobKind::Transform, transform)
         .with(JobKind::Training, TrainingRunner::new(Arc::clone(&site)))
-        .with(JobKind::Processing, ProcessingRunner::new(Arc::clone(&site)));
+        .with(JobKind::Processing, ProcessingRunner::new(Arc::clone(&site)))
+        .with(JobKind::Batch, BatchRunner::new(Arc::clone(&site)));
     let mut options = JobsOptions::new(store.clone(), runners, rand::random());
     options.machine = machine(options.machine, &config.server);
     options.policies = Policies {

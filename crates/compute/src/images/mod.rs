@@ -36,6 +36,8 @@ pub struct ImageRule {
 pub enum ImageEntry {
     /// Nothing: the job has to say.
     Nothing,
+    /// This command, which a job's own command is the arguments of.
+    Program(Vec<String>),
     /// This command, for training jobs.
     Train(Vec<String>),
     /// The training of an XGBoost model from its hyperparameters and channels.
@@ -91,6 +93,7 @@ impl Images {
 impl Default for Images {
     /// What AWS's SDKs name.
     fn default() -> Self {
+        let aws = ImageEntry::Program(vec!["aws".to_owned()]);
         let known: [(&str, &str, ImageEntry); 9] = [
             ("*sagemaker-scikit-learn:*", include_str!("scikit-learn.txt"), ImageEntry::Nothing),
             ("*sagemaker-xgboost:*", include_str!("xgboost.txt"), ImageEntry::XgBoost),
@@ -100,7 +103,7 @@ impl Default for Images {
             ("*base-python*", include_str!("python.txt"), ImageEntry::Nothing),
             ("python:*", include_str!("python.txt"), ImageEntry::Nothing),
             ("*/python:*", include_str!("python.txt"), ImageEntry::Nothing),
-            ("*aws-cli*", include_str!("aws-cli.txt"), ImageEntry::Nothing),
+            ("*aws-cli*", include_str!("aws-cli.txt"), aws),
         ];
         let of = |(pattern, requirements, entry): (&str, &str, ImageEntry)| ImageRule {
             pattern: pattern.to_owned(),

@@ -38,7 +38,8 @@ pub(super) fn main() -> ExitCode {
     let control = order.spec.control.clone();
     let end = match supervise(&order, &mut server) {
         Ok(Some(exit)) => EndNote::Ended(exit),
-        Ok(None) => return ExitCode::SUCCESS, // the server went away before it said go
+        // The server went away before it said go.
+        Ok(None) => EndNote::Ended(Exit::never_ran()),
         Err(error) => {
             let _ = server.send(&FromSupervisor::Failed(error.clone()));
             EndNote::Failed(error)

@@ -157,6 +157,14 @@ fn kill_waits_for_nothing() {
 }
 
 #[test]
+fn what_was_never_told_to_run_says_so() {
+    let site = Site::new();
+    drop(site.launcher.prepare(&site.sh("echo ran")).unwrap());
+    let found = site.launcher.reattach(&site.path("runs/1/control")).unwrap();
+    assert!(matches!(found, Attached::Ended(exit) if exit.status == Status::NeverRan));
+}
+
+#[test]
 fn a_running_process_is_found_again_and_stopped() {
     let site = Site::new();
     let control = site.path("runs/1/control");

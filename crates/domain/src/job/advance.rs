@@ -23,10 +23,12 @@ impl Lifecycle {
                 self.admitted(*lease_until)
             }
             (JobState::Queued | JobState::Backoff { .. }, JobEvent::Due) => self.waited(at)?,
-            (JobState::Queued | JobState::Backoff { .. }, JobEvent::StopRequested) => {
-                self.with(JobState::Stopped)
-            }
-            (JobState::Backoff { .. }, JobEvent::RetryRequested) => self.queued(at),
+            (
+                JobState::Held | JobState::Queued | JobState::Backoff { .. },
+                JobEvent::StopRequested | JobEvent::Cancelled,
+            ) => self.with(JobState::Stopped),
+            (JobState::Held, JobEvent::Released)
+            | (JobState::Backoff { .. }, JobEvent::RetryRequested) => self.queued(at),
             (JobState::Failed { .. } | JobState::Stopped, JobEvent::RetryRequested) => {
                 Self { attempts: 0, refusals: 0, run_millis: 0, ..self.queued(at) }
             }
@@ -205,6 +207,9 @@ impl Lifecycle {
             }
             (_, Outcome::Succeeded { .. }) => past.with(JobState::Succeeded),
             (_, Outcome::Failed { class, message, .. }) => past.failed(*class, message, at),
+            (_, Outcome::FailedForGood { class, message, .. }) => {
+                past.with(JobState::Failed { class: *class, message: message.clone() })
+            }
         }
     }
 

@@ -56,6 +56,10 @@ pub enum JobEvent {
     },
     /// What [`Lifecycle::due_at`] told of is due.
     Due,
+    /// What it waited for has come about: it may have room.
+    Released,
+    /// It is not to begin. Refused once an attempt is under way.
+    Cancelled,
     /// Somebody wants the job to end.
     StopRequested,
     /// Somebody wants a failed or stopped job to be tried again, or a waiting one at once.
@@ -80,6 +84,15 @@ pub enum Outcome {
         /// What came of it all the same.
         result: Option<String>,
     },
+    /// It did not, and no other attempt is to follow, whatever the policy says.
+    FailedForGood {
+        /// What failed.
+        class: FailureClass,
+        /// Why, in words for the job's owner.
+        message: String,
+        /// What came of it all the same.
+        result: Option<String>,
+    },
 }
 
 impl Outcome {
@@ -88,11 +101,24 @@ impl Outcome {
         Self::Failed { class, message: message.into(), result: None }
     }
 
+    /// The class and message of a failure.
+    #[must_use]
+    pub fn failure(&self) -> Option<(FailureClass, &str)> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Failed { class, message, .. } | Self::FailedForGood { class, message, .. } => {
+                Some((*class, message))
+            }
+        }
+    }
+
     /// What the job's kind has to say of it, as JSON.
     #[must_use]
     pub fn result(&self) -> Option<&str> {
         match self {
-            Self::Succeeded { result } | Self::Failed { result, .. } => result.as_deref(),
+            Self::Succeeded { result }
+            | Self::Failed { result, .. }
+            | Self::FailedForGood { result, .. } => result.as_deref(),
         }
     }
 }
@@ -178,6 +204,8 @@ impl JobEvent {
             Self::Ended { .. } => "ended",
             Self::LeaseExpired { .. } => "expired",
             Self::Due => "due",
+            Self::Released => "released",
+            Self::Cancelled => "cancelled",
             Self::StopRequested => "stopped",
             Self::RetryRequested => "retried",
         }
@@ -193,7 +221,12 @@ impl JobEvent {
             | Self::Renewed { token, .. }
             | Self::Ended { token, .. }
             | Self::LeaseExpired { token } => Some(*token),
-            Self::Admitted { .. } | Self::Due | Self::StopRequested | Self::RetryRequested => None,
+            Self::Admitted { .. }
+            | Self::Due
+            | Self::Released
+            | Self::Cancelled
+            | Self::StopRequested
+            | Self::RetryRequested => None,
         }
     }
 }

@@ -11,16 +11,18 @@ pub enum JobKind {
     Training,
     /// A program over data.
     Processing,
+    /// A container job of AWS Batch. Its name is the id that Batch gave it.
+    Batch,
 }
 
 /// A text that names no kind of job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a kind of job; kinds are `transform`, `training` and `processing`")]
+#[error("`{0}` is not a kind of job; kinds are `transform`, `training`, `processing` and `batch`")]
 pub struct ParseJobKindError(String);
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [JobKind; 3] = [Self::Transform, Self::Training, Self::Processing];
+    pub const ALL: [JobKind; 4] = [Self::Transform, Self::Training, Self::Processing, Self::Batch];
 
     /// The kind's name in the database, on the command line and in messages.
     #[must_use]
@@ -29,6 +31,7 @@ impl JobKind {
             Self::Transform => "transform",
             Self::Training => "training",
             Self::Processing => "processing",
+            Self::Batch => "batch",
         }
     }
 }

@@ -14,9 +14,12 @@ use super::{FailureClass, Limits, RetryPolicy, Token};
 /// ```
 ///
 /// `Stopping` can also lead to `Failed` or `Backoff`: when it was a time limit that stopped it.
-/// A job that has not started yet, or is in `Backoff`, goes to `Stopped` at once.
+/// A job that has not started yet, or is in `Backoff`, goes to `Stopped` at once. One that waits for
+/// others is `Held` before it is `Queued`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
+    /// Waits for other jobs to end.
+    Held,
     /// Waits for room on the machine.
     Queued,
     /// An attempt has been given room and gets ready.
@@ -79,6 +82,7 @@ pub enum StopReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the variants are those of `JobState`")]
 pub enum StateName {
+    Held,
     Queued,
     Starting,
     Running,
@@ -96,7 +100,7 @@ pub enum Phase {
     Completed,
     /// Failed for good.
     Failed,
-    /// Queued, starting, running or waiting to be tried again.
+    /// Held, queued, starting, running or waiting to be tried again.
     InProgress,
     /// Ended because somebody asked for it.
     Stopped,
@@ -107,7 +111,7 @@ pub enum Phase {
 /// A text that names no state, phase or stop reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a state of a job")]
-pub struct UnknownStateError(String);
+pub struct UnknownStateError(pub(crate) String);
 
 impl StopReason {
     const ALL: [StopReason; 2] = [Self::Requested, Self::TimedOut];
@@ -124,7 +128,8 @@ impl StopReason {
 
 impl StateName {
     /// Every state.
-    pub const ALL: [StateName; 8] = [
+    pub const ALL: [StateName; 9] = [
+        Self::Held,
         Self::Queued,
         Self::Starting,
         Self::Running,
@@ -139,6 +144,7 @@ impl StateName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "held",
             Self::Queued => "queued",
             Self::Starting => "starting",
             Self::Running => "running",
@@ -154,7 +160,9 @@ impl StateName {
     #[must_use]
     pub fn phase(self) -> Phase {
         match self {
-            Self::Queued | Self::Starting | Self::Running | Self::Backoff => Phase::InProgress,
+            Self::Held | Self::Queued | Self::Starting | Self::Running | Self::Backoff => {
+                Phase::InProgress
+            }
             Self::Stopping => Phase::Stopping,
             Self::Succeeded => Phase::Completed,
             Self::Failed => Phase::Failed,
@@ -212,6 +220,7 @@ impl JobState {
     #[must_use]
     pub fn name(&self) -> StateName {
         match self {
+            Self::Held => StateName::Held,
             Self::Queued => StateName::Queued,
             Self::Starting { .. } => StateName::Starting,
             Self::Running { .. } => StateName::Running,
@@ -299,6 +308,12 @@ impl Lifecycle {
         }
     }
 
+    /// The same, but it waits for other jobs first.
+    #[must_use]
+    pub fn held(self) -> Self {
+        Self { state: JobState::Held, ..self }
+    }
+
     /// Whether an attempt is under way whose token this is.
     #[must_use]
     pub fn is_held_by(&self, token: Token) -> bool {
@@ -319,7 +334,8 @@ impl Lifecycle {
             JobState::Backoff { until, .. } => Some(*until),
             JobState::Running { deadline, .. } => *deadline,
             JobState::Stopping { deadline, .. } => Some(*deadline),
-            JobState::Starting { .. }
+            JobState::Held
+            | JobState::Starting { .. }
             | JobState::Succeeded
             | JobState::Failed { .. }
             | JobState::Stopped => None,

@@ -34,6 +34,10 @@ impl Shares {
         Self { weights, known: HashMap::new(), now: 0 }
     }
 
+    pub(super) fn set_weight(&mut self, share: &str, weight: f64) {
+        self.weights.insert(share.to_owned(), weight);
+    }
+
     /// Charges each share for the time since the last call.
     pub(super) fn pass(&mut self, now: u64) {
         let millis = now.saturating_sub(self.now) as f64;

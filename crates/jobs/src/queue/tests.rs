@@ -12,6 +12,7 @@ fn entry(job: i64, priority: i32, share: &str, cores: u32, memory: u64) -> Entry
     Entry {
         job: JobId(job),
         priority,
+        rank: 0,
         share: share.into(),
         need: Resources { cores, memory },
         instances: 1,
@@ -38,6 +39,13 @@ fn run_all(queue: &mut Queue) -> Vec<i64> {
 fn gated(job: i64, value: &str, instances: u32, limit: u32) -> Entry {
     let gate = Gate { key: GateKey(0, value.into()), limit, label: "q".into() };
     Entry { instances, gates: Arc::new([gate]), ..entry(job, 0, "", 1, 1) }
+}
+
+#[test]
+fn within_a_share_higher_ranks_go_first() {
+    let ranked = |job, rank| Entry { rank, ..entry(job, 0, "a", 1, 1) };
+    let mut queue = queue([ranked(1, 0), ranked(2, 5), ranked(3, 0), ranked(4, 5), ranked(5, 9)]);
+    assert_eq!(run_all(&mut queue), [5, 2, 4, 1, 3]);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Transitions: the job's row, its attempt, its history and the event for whoever reacts.
 
 use bessemer_domain::{
-    FailureClass, JobEvent, JobId, JobState, Moment, Outcome, StopReason, Token,
+    FailureClass, JobEvent, JobId, JobKind, JobState, Moment, StopReason, Token,
 };
 use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{Advanced, Job, record};
 use crate::{
+    batch,
     error::StoreError,
     history::{self, HistoryEntry},
     outbox,
@@ -22,7 +23,8 @@ pub(super) async fn advance(
 ) -> Result<Advanced, StoreError> {
     let mut job = record::by_id(conn, id).await?.ok_or(StoreError::NoJob(id))?;
     let done = job.lifecycle.advance(event, at)?;
-    let was_final = job.lifecycle.state.name().is_final();
+    let from = job.lifecycle.state.name();
+    let was_final = from.is_final();
     let memory = job.lifecycle.memory;
     job.lifecycle = done.next;
     job.modified_at = at.now;
@@ -44,14 +46,17 @@ pub(super) async fn advance(
     if !matches!(event, JobEvent::Renewed { .. }) {
         tell(conn, &job, event.as_str(), failure(event), at.now).await?;
     }
+    if job.kind == JobKind::Batch && job.lifecycle.state.name() != from {
+        batch::follow(conn, &job).await?;
+    }
     Ok(Advanced { job, effects: done.effects })
 }
 
 /// The failure that an event itself tells of.
 fn failure(event: &JobEvent) -> Option<(FailureClass, String)> {
     match event {
-        JobEvent::Ended { outcome: Outcome::Failed { class, message, .. }, .. } => {
-            Some((*class, message.clone()))
+        JobEvent::Ended { outcome, .. } => {
+            outcome.failure().map(|(class, message)| (class, message.to_owned()))
         }
         _ => None,
     }
@@ -148,6 +153,11 @@ async fn update_attempt(
     {
         let sql = "UPDATE job_documents SET result = ? WHERE job_id = ?";
         sqlx::query(sql).bind(result).bind(id.0).execute(&mut *conn).await?;
+        if job.kind == JobKind::Batch {
+            let sql = "UPDATE attempts SET result = ? WHERE job_id = ? AND number = ?";
+            let query = sqlx::query(sql).bind(result).bind(id.0).bind(life.number);
+            query.execute(&mut *conn).await?;
+        }
     }
     if life.state.lease_until().is_none() {
         // The state tells of time limits, which the attempt itself knows nothing of.

@@ -98,7 +98,7 @@ fn go_on_after(sql: &mut QueryBuilder<Sqlite>, position: Position, beyond: &str)
 }
 
 pub(super) async fn waiting(readers: &SqlitePool) -> Result<Vec<WaitingJob>, StoreError> {
-    let sql = "SELECT id, kind, name, instance_type, instance_count, state, priority, share, cores,
+    let sql = "SELECT id, kind, name, instance_type, instance_count, state, priority, rank, share, cores,
                    memory, due_at,
                    (SELECT json_group_object(key, value) FROM tags WHERE tags.arn = jobs.arn) AS tags
                FROM jobs
@@ -117,6 +117,7 @@ pub(super) async fn waiting(readers: &SqlitePool) -> Result<Vec<WaitingJob>, Sto
             tags: record::tags(&columns)?,
             state: columns.parse("state")?,
             priority: columns.get("priority")?,
+            rank: columns.get("rank")?,
             share: columns.get("share")?,
             cores: columns.count("cores")?,
             memory: columns.count("memory")?,

@@ -1,12 +1,12 @@
 //! Jobs of every kind: the table, and the words for its rows.
 
-mod change;
+pub(crate) mod change;
 mod count;
 mod list;
 mod query;
-mod quota;
+pub(crate) mod quota;
 mod record;
-mod submit;
+pub(crate) mod submit;
 
 use bessemer_domain::{
     CAPACITY_ERROR, Effect, FailureClass, JobEvent, JobId, JobKind, Lifecycle, Moment, Phase,
@@ -35,6 +35,8 @@ pub struct Job {
     pub arn: String,
     /// Jobs of a higher priority go first.
     pub priority: i32,
+    /// Within a share, jobs of a higher rank go first.
+    pub rank: i32,
     /// Whose it is, for shares of the machine.
     pub share: String,
     /// Cores that it takes while it runs.
@@ -117,6 +119,8 @@ pub struct AttemptRecord {
     pub class: Option<FailureClass>,
     /// And why, in words.
     pub message: Option<String>,
+    /// What a job of Batch had to say of it, as JSON.
+    pub result: Option<String>,
 }
 
 /// What became of a job by an event, now on disk.
@@ -147,6 +151,8 @@ pub struct WaitingJob {
     pub state: StateName,
     /// Jobs of a higher priority go first.
     pub priority: i32,
+    /// Within a share, jobs of a higher rank go first.
+    pub rank: i32,
     /// Whose it is, for shares of the machine.
     pub share: String,
     /// Cores that it takes while it runs.

@@ -26,7 +26,7 @@ pub struct QuotaCheck {
 }
 
 /// Checks each quota with `new` counted in, which has been put in place before.
-pub(super) async fn check(
+pub(crate) async fn check(
     conn: &mut SqliteConnection,
     new: &NewJob,
     quotas: &[QuotaCheck],

@@ -14,7 +14,7 @@ use crate::{error::StoreError, row::Columns, tags::Tag};
 pub(super) const COLUMNS: &str = "id, kind, name, arn, priority, share, cores, note, state, stage, \
     class, message, stop_reason, until, running_since, lease_until, attempts, number, refusals, \
     token, memory, waiting_since, run_millis, policy, limits, created_at, started_at, ended_at, \
-    modified_at, instance_type, instance_count, \
+    modified_at, instance_type, instance_count, rank, \
     (SELECT json_group_object(key, value) FROM tags WHERE tags.arn = jobs.arn) AS tags";
 
 pub(super) async fn by_id(
@@ -44,6 +44,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         name: columns.get("name")?,
         arn: columns.get("arn")?,
         priority: columns.get("priority")?,
+        rank: columns.get("rank")?,
         share: columns.get("share")?,
         cores: columns.count("cores")?,
         instance_type: columns.get("instance_type")?,
@@ -87,6 +88,7 @@ fn state(columns: &Columns<'_>) -> Result<JobState, StoreError> {
     let class = || columns.required("class", columns.maybe_parse("class")?);
     let message = || columns.required("message", columns.get::<Option<String>>("message")?);
     Ok(match columns.parse::<StateName>("state")? {
+        StateName::Held => JobState::Held,
         StateName::Queued => JobState::Queued,
         StateName::Starting => JobState::Starting { lease_until: instant("lease_until")? },
         StateName::Running => JobState::Running {
@@ -155,7 +157,7 @@ pub(super) async fn attempts(
     id: JobId,
 ) -> Result<Vec<AttemptRecord>, StoreError> {
     let sql = "SELECT job_id, number, token, owner, memory, pid, started_ticks, boot, created_at,
-                   launched_at, ended_at, class, message
+                   launched_at, ended_at, class, message, result
                FROM attempts WHERE job_id = ? ORDER BY number";
     let rows = sqlx::query(sql).bind(id.0).fetch_all(readers).await?;
     rows.iter().map(attempt).collect()
@@ -183,5 +185,6 @@ fn attempt(row: &SqliteRow) -> Result<AttemptRecord, StoreError> {
         ended_at: columns.maybe_count("ended_at")?,
         class: columns.maybe_parse("class")?,
         message: columns.get("message")?,
+        result: columns.get("result")?,
     })
 }

@@ -51,12 +51,23 @@ pub(super) async fn submit(
     now: u64,
 ) -> Result<Job, StoreError> {
     let lifecycle = Lifecycle::new(new.memory, new.policy.clone(), new.limits, now);
+    submit_as(conn, new, (lifecycle, 0), now).await
+}
+
+/// The same in a state of its own, and of a rank.
+pub(crate) async fn submit_as(
+    conn: &mut SqliteConnection,
+    new: &NewJob,
+    (lifecycle, rank): (Lifecycle, i32),
+    now: u64,
+) -> Result<Job, StoreError> {
     let job = Job {
-        id: JobId(insert(conn, new, &lifecycle, now).await?),
+        id: JobId(insert(conn, new, (&lifecycle, rank), now).await?),
         kind: new.kind,
         name: new.name.clone(),
         arn: new.arn.clone(),
         priority: new.priority,
+        rank,
         share: new.share.clone(),
         cores: new.cores,
         instance_type: new.instance_type.clone(),
@@ -80,14 +91,14 @@ pub(super) async fn submit(
 async fn insert(
     conn: &mut SqliteConnection,
     new: &NewJob,
-    lifecycle: &Lifecycle,
+    (lifecycle, rank): (&Lifecycle, i32),
     now: u64,
 ) -> Result<i64, StoreError> {
     let sql =
         "INSERT INTO jobs (kind, name, arn, priority, share, cores, note, state, phase, due_at,
                    attempts, number, refusals, token, memory, waiting_since, run_millis, policy,
-                   limits, created_at, modified_at, instance_type, instance_count)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?)";
+                   limits, created_at, modified_at, instance_type, instance_count, rank)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
     let state = lifecycle.state.name();
     let done = sqlx::query(sql)
         .bind(new.kind.as_str())
@@ -108,6 +119,7 @@ async fn insert(
         .bind(signed(now))
         .bind(&new.instance_type)
         .bind(new.instance_count)
+        .bind(rank)
         .execute(conn)
         .await;
     match done {

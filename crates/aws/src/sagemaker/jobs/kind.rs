@@ -18,6 +18,8 @@ pub(in super::super) fn words(kind: JobKind) -> JobWords {
         JobKind::Transform => ("Transform", "transform-job", "transform job"),
         JobKind::Training => ("Training", "training-job", "training job"),
         JobKind::Processing => ("Processing", "processing-job", "processing job"),
+        // None is listed or described by SageMaker.
+        JobKind::Batch => ("Batch", "job", "job"),
     };
     JobWords { prefix, resource, noun }
 }

@@ -82,5 +82,7 @@ async fn summary(platform: &Platform, job: &Job) -> Result<Map<String, Value>, E
             let result = result(documents.result.as_deref())?;
             Ok(processing::summary(job, &result))
         }
+        // Batch lists its jobs itself.
+        JobKind::Batch => Ok(Map::new()),
     }
 }

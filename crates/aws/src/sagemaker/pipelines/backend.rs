@@ -122,6 +122,7 @@ impl StepBackend {
             JobKind::Processing => processing::describe(platform, name).await,
             JobKind::Training => training::describe(platform, name).await,
             JobKind::Transform => transform::describe(platform, name).await,
+            JobKind::Batch => return Err(Error::NoJob(job.name)),
         };
         Ok(outcome::of_job(&job, described?))
     }

@@ -160,6 +160,8 @@ fn described(
         JobKind::Training => Ok(training::answer(jobs::read(job, documents)?, history)),
         JobKind::Processing => Ok(processing::answer(jobs::read(job, documents)?)),
         JobKind::Transform => transform::answer(&job, documents),
+        // Searches pass over them.
+        JobKind::Batch => Ok(Map::new()),
     }
 }
 

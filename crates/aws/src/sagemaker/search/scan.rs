@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bessemer_domain::JobId;
+use bessemer_domain::{JobId, JobKind};
 use bessemer_store::{Documents, Job, JobQuery};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(super) async fn places(
     loop {
         let found = platform.jobs.list(&query).await?;
         let mut documents = documents(platform, &found.jobs).await?;
-        for job in found.jobs {
+        for job in found.jobs.into_iter().filter(|job| job.kind != JobKind::Batch) {
             // A job and its documents come and go together.
             let Some(documents) = documents.remove(&job.id) else { continue };
             let number = job.id.0;

@@ -58,6 +58,7 @@ fn step(
 ) -> (&'static str, &'static str) {
     let class = failure.map(|(class, _)| class);
     match state {
+        StateName::Held => ("Starting", "Waiting for other jobs"),
         StateName::Queued if attempt == 0 => ("Starting", "Starting the training job"),
         StateName::Backoff if class == Some(FailureClass::Capacity) => {
             ("Pending", "Training job waiting for capacity")

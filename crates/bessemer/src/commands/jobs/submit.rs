@@ -52,6 +52,10 @@ impl Submit {
             JobKind::Transform => "CreateTransformJob",
             JobKind::Training => "CreateTrainingJob",
             JobKind::Processing => "CreateProcessingJob",
+            JobKind::Batch => {
+                return Err(Failure::usage("jobs of Batch are not submitted by this command")
+                    .with_hint("use `aws batch submit-job`"));
+            }
         };
         let sagemaker = service("sagemaker")
             .ok_or_else(|| Failure::new(ExitCode::Internal, anyhow::anyhow!("find SageMaker")))?;
@@ -135,6 +139,7 @@ fn member_of(kind: JobKind) -> &'static str {
         JobKind::Transform => "TransformJobName",
         JobKind::Training => "TrainingJobName",
         JobKind::Processing => "ProcessingJobName",
+        JobKind::Batch => "jobName",
     }
 }
 

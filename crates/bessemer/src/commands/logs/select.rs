@@ -19,7 +19,9 @@ impl Line {
     /// A line as the server tells it.
     pub(super) fn of(line: &Value, job: &str) -> Option<Self> {
         let stream = line["stream"].as_str()?;
-        let worker = worker(stream.strip_prefix(job)?.trim_start_matches('/'));
+        // Those of Batch are not named after their job.
+        let own = stream.strip_prefix(job).unwrap_or(stream);
+        let worker = worker(own.trim_start_matches('/'));
         Some(Self { at: line["at"].as_u64()?, worker, text: line["text"].as_str()?.to_owned() })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bessemer_compute::{Attached, Cause, Child, Exit, Launcher, Prepared, ProcessSpec};
+use bessemer_compute::{Attached, Cause, Child, Exit, Launcher, Prepared, ProcessSpec, Status};
 use bessemer_domain::ProcessId;
 use bessemer_jobs::{Control, identify_process, wait_for_exit};
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,6 +31,13 @@ pub(crate) struct Ended {
     pub(crate) exits: Vec<Exit>,
     /// The instance that failed first, if one did by itself.
     pub(crate) failed: Option<usize>,
+}
+
+impl Ended {
+    /// Whether no process was ever told to run.
+    pub(crate) fn never_ran(&self) -> bool {
+        self.exits.iter().all(|exit| exit.status == Status::NeverRan)
+    }
 }
 
 impl Group {

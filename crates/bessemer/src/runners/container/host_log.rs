@@ -28,6 +28,11 @@ impl HostLogs {
         Self { files: (0..instances.max(1)).map(file).collect() }
     }
 
+    /// The lines of one instance, in `file`.
+    pub(crate) fn in_file(file: PathBuf) -> Self {
+        Self { files: vec![file] }
+    }
+
     /// The file of instance `index`.
     pub(super) fn file(&self, index: usize) -> &PathBuf {
         &self.files[index]

@@ -29,7 +29,7 @@ mod tree;
 mod uri;
 mod verdict;
 
-use bessemer_compute::Image;
+use bessemer_compute::{Image, logs::LogFolder};
 use bessemer_jobs::Attempt;
 use serde_json::Value;
 
@@ -59,8 +59,16 @@ pub(crate) trait Work: Sized + Send + Sync + 'static {
     /// What the job is at while its program runs.
     const RUNNING: &'static str;
 
+    /// Whether it gets inputs before and has results after its program, which are told as stages.
+    const HAS_STAGES: bool = true;
+
     /// Reads what an attempt is to do.
     fn read(attempt: &Attempt) -> Result<Self, Failed>;
+
+    /// Where the programs' lines go.
+    fn logs(logs: &LogFolder, attempt: &Attempt, instances: usize) -> HostLogs {
+        HostLogs::of(logs, &attempt.job, instances)
+    }
 
     /// What it asks for.
     fn demand(&self) -> &Demand;
@@ -75,6 +83,16 @@ pub(crate) trait Work: Sized + Send + Sync + 'static {
 
     /// The program's own word on why it failed, in the folder of its instance.
     fn reason(&self, host: &std::path::Path) -> Option<String>;
+
+    /// Why the attempt failed, if it did.
+    fn verdict(&self, ended: &Ended, hosts: &[PathBuf], logs: &HostLogs) -> Option<Failed> {
+        verdict::of(self, ended, hosts, logs)
+    }
+
+    /// Whether no attempt may follow a failure with that result, whatever the policy says.
+    fn is_final(&self, _result: &Value) -> bool {
+        false
+    }
 
     /// Puts the results in place, and says what the job's result is.
     fn conclude(&self, site: &Site, finished: Finished<'_>) -> Result<Value, Failed>;

@@ -40,6 +40,9 @@ impl Order {
 pub(super) struct Concluded {
     /// The class and the message of a failure.
     pub(super) failure: Option<(String, String)>,
+    /// Whether no attempt may follow.
+    #[serde(default)]
+    pub(super) is_final: bool,
     pub(super) result: Option<String>,
 }
 

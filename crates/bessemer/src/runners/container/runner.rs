@@ -12,7 +12,6 @@ use super::{
     order::{Concluded, Order},
     place::Runtime,
     program::{self, Door},
-    verdict,
 };
 
 /// Seconds between tries to put results in place: about a quarter of an hour in all.
@@ -59,7 +58,7 @@ impl<W: Work> ContainerRunner<W> {
         match self.attempt(&attempt, &control, is_left).await {
             Ok(outcome) => outcome,
             Err(Failed { class, message }) => {
-                HostLogs::of(&self.site.logs, &attempt.job, 1).say(&message);
+                W::logs(&self.site.logs, &attempt, 1).say(&message);
                 Outcome::failed(class, message)
             }
         }
@@ -76,7 +75,7 @@ impl<W: Work> ContainerRunner<W> {
             return Ok(concluded.into_outcome());
         }
         let work = Arc::new(W::read(attempt)?);
-        let logs = HostLogs::of(&self.site.logs, &attempt.job, work.demand().instances);
+        let logs = W::logs(&self.site.logs, attempt, work.demand().instances);
         let (order, group) = match Order::read(&folder).filter(|_| is_left) {
             Some(order) => {
                 let notes: Vec<_> =
@@ -105,12 +104,18 @@ impl<W: Work> ContainerRunner<W> {
             })
         };
         let ended = group.wait(control, look).await?;
+        if is_left && ended.never_ran() && control.stop().is_none() {
+            // The last server ended between recording the processes and letting them go.
+            return Box::pin(self.attempt(attempt, control, false)).await;
+        }
         self.site.keys.close_for_attempt(attempt.job.id.0, attempt.number);
         // What is left takes no more than the server itself.
         control.give_back_room();
-        control.stage("Uploading").await.map_err(Failed::internal)?;
-        // Whoever was replaced must not put anything in place.
-        control.confirm().await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage("Uploading").await.map_err(Failed::internal)?;
+            // Whoever was replaced must not put anything in place.
+            control.confirm().await.map_err(Failed::internal)?;
+        }
         let is_stopped = control.stop().is_some();
         let site = Arc::clone(&self.site);
         let conclude = move || {
@@ -135,7 +140,9 @@ impl<W: Work> ContainerRunner<W> {
             let (site, work) = (Arc::clone(&self.site), Arc::clone(work));
             blocking(move || site.place(&work.demand().image)).await?
         };
-        control.stage("Downloading").await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage("Downloading").await.map_err(Failed::internal)?;
+        }
         let staged = {
             let (site, work, place) = (Arc::clone(&self.site), Arc::clone(work), place.clone());
             let (job, number) = (attempt.job.id, attempt.number);
@@ -165,7 +172,9 @@ impl<W: Work> ContainerRunner<W> {
             blocking(move || order(&site, work.demand(), &attempt, (staged, &runtime), &logs))
                 .await?
         };
-        control.stage(W::RUNNING).await.map_err(Failed::internal)?;
+        if W::HAS_STAGES {
+            control.stage(W::RUNNING).await.map_err(Failed::internal)?;
+        }
         let group = Group::start(&self.site.launcher, specs, control).await?;
         Ok((order, group))
     }
@@ -255,7 +264,7 @@ fn conclude<W: Work>(
     seen: &mut Seen,
     is_stopped: bool,
 ) -> Result<Concluded, Failed> {
-    let failed = verdict::of(work, ended, hosts, logs);
+    let failed = work.verdict(ended, hosts, logs);
     let end = match &failed {
         None => End::Succeeded,
         Some(_) if is_stopped => End::Stopped,
@@ -267,16 +276,20 @@ fn conclude<W: Work>(
         logs.say(message);
     }
     let failure = failed.map(|Failed { class, message }| (class.as_str().to_owned(), message));
-    Ok(Concluded { failure, result: Some(result.to_string()) })
+    let is_final = failure.is_some() && work.is_final(&result);
+    Ok(Concluded { failure, is_final, result: Some(result.to_string()) })
 }
 
 impl Concluded {
     fn into_outcome(self) -> Outcome {
-        let Self { failure, result } = self;
+        let Self { failure, is_final, result } = self;
         match failure {
             None => Outcome::Succeeded { result },
             Some((class, message)) => {
                 let class = class.parse().unwrap_or(FailureClass::Infrastructure);
+                if is_final {
+                    return Outcome::FailedForGood { class, message, result };
+                }
                 Outcome::Failed { class, message, result }
             }
         }

@@ -38,7 +38,7 @@ pub(super) fn of<W: Work>(
             let message = "it ran for longer than MaxRuntimeInSeconds".to_owned();
             return Some(Failed { class: FailureClass::Timeout, message });
         }
-        (_, Status::Lost) => {
+        (_, Status::Lost | Status::NeverRan) => {
             return Some(Failed::internal(format!("the process{of} was ended from outside")));
         }
         (_, Status::Code(code)) => code,

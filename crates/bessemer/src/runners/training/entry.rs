@@ -48,7 +48,7 @@ pub(super) fn stage(
             ImageEntry::Train(command) => {
                 Program { command: command.clone(), ..Program::default() }
             }
-            ImageEntry::Nothing => {
+            ImageEntry::Nothing | ImageEntry::Program(_) => {
                 return Err(Failed::client(format!(
                     "the image `{}` has no program of its own to train: name one by the \
                      hyperparameters `sagemaker_program` and `sagemaker_submit_directory`, as SDKs \

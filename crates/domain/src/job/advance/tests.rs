@@ -200,6 +200,27 @@ fn a_retry_gives_a_failed_job_all_its_attempts_again() {
     assert!(done.advance(&JobEvent::RetryRequested, at(NOW + 8)).is_err());
 }
 
+#[test]
+fn a_job_that_waits_for_others_has_room_only_when_it_is_released() {
+    let held = job(policy(1, &[]), Limits::default()).held();
+    assert!(held.advance(&admitted(), at(NOW)).is_err());
+    let (queued, effects) = step(&held, &JobEvent::Released, NOW + 5);
+    assert_eq!((queued.waiting_since, effects), (NOW + 5, vec![Effect::Enqueue]));
+    let (cancelled, effects) = step(&held, &JobEvent::Cancelled, NOW);
+    assert_eq!((cancelled.state, effects), (JobState::Stopped, vec![Effect::Finish]));
+    let under_way = step(&queued, &admitted(), NOW).0;
+    assert!(under_way.advance(&JobEvent::Cancelled, at(NOW)).is_err(), "it began");
+}
+
+#[test]
+fn a_failure_for_good_is_followed_by_no_attempt() {
+    let running = running(&job(policy(3, &[FailureClass::Algorithm]), Limits::default()), NOW);
+    let class = FailureClass::Algorithm;
+    let outcome = Outcome::FailedForGood { class, message: "boom".into(), result: None };
+    let (failed, _) = step(&running, &ended(&running, outcome), NOW);
+    assert_eq!(failed.state, JobState::Failed { class, message: "boom".into() });
+}
+
 /// An event whose token is `off` behind the latest.
 fn event(kind: u8, class: FailureClass, off: u64, job: &Lifecycle, now: u64) -> JobEvent {
     let token = Token(job.token.0.wrapping_sub(off));
@@ -216,6 +237,12 @@ fn event(kind: u8, class: FailureClass, off: u64, job: &Lifecycle, now: u64) -> 
         10 => JobEvent::LeaseExpired { token },
         11 | 12 => JobEvent::Due,
         13 => JobEvent::StopRequested,
+        14 => JobEvent::Released,
+        15 => JobEvent::Cancelled,
+        16 => JobEvent::Ended {
+            token,
+            outcome: Outcome::FailedForGood { class, message: "boom".into(), result: None },
+        },
         _ => JobEvent::RetryRequested,
     }
 }
@@ -272,6 +299,8 @@ fn check(before: &Lifecycle, event: &JobEvent, done: &Transition, now: u64) {
 const LEGAL: &[(StateName, StateName)] = {
     use StateName::*;
     &[
+        (Held, Queued),
+        (Held, Stopped),
         (Queued, Starting),
         (Queued, Stopped),
         (Queued, Failed),
@@ -301,9 +330,11 @@ proptest! {
     #[test]
     fn random_lives_stay_on_the_diagram_and_end(
         (policy, limits) in lives(),
-        events in proptest::collection::vec((0_u8..15, 0_usize..6, 0_u64..3, 0_u64..300, 0.0..1.0_f64), 0..120),
+        is_held in any::<bool>(),
+        events in proptest::collection::vec((0_u8..18, 0_usize..6, 0_u64..3, 0_u64..300, 0.0..1.0_f64), 0..120),
     ) {
-        let mut job = job(policy, limits);
+        let job = job(policy, limits);
+        let mut job = if is_held { job.held() } else { job };
         let mut now = NOW;
         for (kind, class, off, pause, unit) in events {
             now += pause;
@@ -328,6 +359,7 @@ fn comes_to_an_end(mut job: Lifecycle, mut now: u64) -> bool {
     for _ in 0..60 {
         let token = job.token;
         let event = match &job.state {
+            JobState::Held => JobEvent::Released,
             JobState::Queued => JobEvent::Admitted { owner: "me".into(), lease_until: now },
             JobState::Starting { .. } => JobEvent::Launched { token, process: None },
             JobState::Running { lease_until, .. } => {

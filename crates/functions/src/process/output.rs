@@ -94,8 +94,13 @@ impl Output {
     }
 
     fn line(&mut self, source: Source, text: &[u8]) {
-        for text in text.chunks(MAX_TEXT) {
-            self.writer.add(source, false, text);
+        let (mut line, mut rest) = text.split_at(text.len().min(MAX_TEXT));
+        loop {
+            self.writer.add(source, false, line);
+            if rest.is_empty() {
+                break;
+            }
+            (line, rest) = rest.split_at(rest.len().min(MAX_TEXT));
         }
         self.tail.extend(text);
         self.tail.push_back(b'\n');

@@ -130,8 +130,8 @@ mod tests {
             ("[quotas]", "1: `quotas`: is a list of sections: write `[[quotas]]`"),
             (
                 "[[quotas]]\nkind = \"train\"\nrunning = 1",
-                "2: `quotas.kind`: `train` is not a kind of job; kinds are `transform`, `training` \
-                 and `processing`",
+                "2: `quotas.kind`: `train` is not a kind of job; kinds are `transform`, `training`, \
+                 `processing` and `batch`",
             ),
             (
                 "[[quotas]]\nkind = \"training\"",

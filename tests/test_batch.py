@@ -16,6 +16,9 @@ import json, os, sys
 print(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
 """
 
+INDEX = "import os; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'])"
+ODD = "import os, sys; sys.exit(int(os.environ['AWS_BATCH_JOB_ARRAY_INDEX']) % 2)"
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -28,7 +31,13 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batch(server):
-    return Batch(server).make()
+    batch = Batch(server).make()
+    batch.define("hello", "python", "-c", "print('hello')")
+    batch.define("fails", "python", "-c", "import sys; sys.exit(3)")
+    batch.define("sleeps", "sleep", "1000")
+    batch.define("index", "python", "-c", INDEX)
+    batch.define("odd", "python", "-c", ODD)
+    return batch
 
 
 def refused(call, **members):
@@ -39,11 +48,10 @@ def refused(call, **members):
 
 
 def test_a_job_runs_and_is_told_of_as_batch_does(batch):
-    arn = batch.define("hello", "python", "-c", "print('hello')")
     job = batch.run("hello")
     assert (job["status"], job["statusReason"]) == ("SUCCEEDED", "Essential container in task exited")
     assert job["jobArn"].endswith(f":job/{job['jobId']}")
-    assert job["jobQueue"].endswith(":job-queue/queue") and job["jobDefinition"] == arn
+    assert job["jobQueue"].endswith(":job-queue/queue") and job["jobDefinition"].endswith(":job-definition/hello:1")
     assert job["createdAt"] <= job["startedAt"] <= job["stoppedAt"]
     container = job["container"]
     assert container["exitCode"] == 0 and "reason" not in container
@@ -57,7 +65,6 @@ def test_a_job_runs_and_is_told_of_as_batch_does(batch):
 
 
 def test_a_job_that_fails_has_its_exit_code(batch):
-    batch.define("fails", "python", "-c", "import sys; sys.exit(3)")
     job = batch.run("fails")
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 3)
     assert job["statusReason"] == "Essential container in task exited"
@@ -154,7 +161,6 @@ def test_an_image_that_stands_for_nothing_fails_the_job(batch):
 
 
 def test_a_job_that_runs_is_terminated_but_not_cancelled(batch):
-    batch.define("sleeps", "sleep", "1000")
     job = batch.submit("sleeps")
     batch.until(job, "RUNNING")
     batch.client.cancel_job(jobId=job, reason="too late")
@@ -211,15 +217,11 @@ def test_a_failure_fails_all_that_depends_on_it(batch):
     assert late["statusReason"] == "Dependent Job failed"
 
 
-INDEX = "import os; print(os.environ['AWS_BATCH_JOB_ARRAY_INDEX'])"
-
-
 def summary(job):
     return {status: n for status, n in job["arrayProperties"]["statusSummary"].items() if n}
 
 
 def test_an_array_runs_a_job_for_each_place(batch):
-    batch.define("index", "python", "-c", INDEX)
     array = batch.submit("index", arrayProperties={"size": 5})
     ended = batch.ended(array)
     assert (ended["status"], summary(ended)) == ("SUCCEEDED", {"SUCCEEDED": 5})
@@ -236,8 +238,6 @@ def test_an_array_runs_a_job_for_each_place(batch):
 
 
 def test_an_array_fails_with_any_of_its_children_and_only_at_its_end(batch):
-    odd = "import os, sys; sys.exit(int(os.environ['AWS_BATCH_JOB_ARRAY_INDEX']) % 2)"
-    batch.define("odd", "python", "-c", odd)
     ended = batch.run("odd", arrayProperties={"size": 4})
     assert (ended["status"], summary(ended)) == ("FAILED", {"SUCCEEDED": 2, "FAILED": 2})
     assert ended["statusReason"] == "Array Child Job failed"

@@ -117,8 +117,8 @@ def test_poison_goes_to_the_dead_letter_queue(server, tells):
     name = "tells" if tells else "raises"
     dead, dead_arn = queue(server, f"{name}-dead")
     policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": "2"})
-    url, arn = queue(server, name, RedrivePolicy=policy, VisibilityTimeout="2")
-    client = function(server, name, KEEPS % tells, Timeout=2)
+    url, arn = queue(server, name, RedrivePolicy=policy, VisibilityTimeout="4")
+    client = function(server, name, KEEPS % tells, Timeout=4)
     types = ["ReportBatchItemFailures"] if tells else []
     client.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, FunctionResponseTypes=types, Enabled=True)
     sqs = server.client("sqs")
@@ -127,9 +127,10 @@ def test_poison_goes_to_the_dead_letter_queue(server, tells):
     [letter] = functions.until(lambda: sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages"))
     assert letter["Body"] == "poison"
     functions.until(lambda: is_empty(server, url))
-    seen = bodies(server, name)
-    assert seen.count("poison") == 2
+    # A call that began late may still be under way when its message is a dead letter already.
+    functions.until(lambda: bodies(server, name).count("poison") == 2)
     if tells:
+        seen = bodies(server, name)
         assert (seen.count("good"), seen.count("well")) == (1, 1)
 
 

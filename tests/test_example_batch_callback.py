@@ -82,7 +82,7 @@ def test_a_monitor_that_crashes_loses_nothing(server):
     ran = run(server, "pipeline.py", "--name", "crashing")
     assert (ran["status"], ran["steps"]) == ("Succeeded", dict.fromkeys(STEPS, "Succeeded"))
     assert ran["summary"] == clicks(server, "crashing/raw/")
-    crashes = [line for line in calls(server, "crashing") if "exit status 1" in line]
+    crashes = [line for line in calls(server, "crashing") if "Error Type: Runtime.ExitError" in line]
     assert len(crashes) == 2, calls(server, "crashing")
     assert statuses(server, "crashing") == {(f"copy-{part}", "SUCCEEDED"): 1 for part in range(4)}
     work.until(lambda: is_empty(server, "crashing"), "empty queue")

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import random
+import time
 import zipfile
 from pathlib import Path
 
@@ -42,7 +43,7 @@ environment = batch.create_compute_environment(
     },
 )
 while batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"][0]["status"] != "VALID":
-    pass
+    time.sleep(1)
 batch.create_job_queue(
     jobQueueName=name, priority=1,
     computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}],

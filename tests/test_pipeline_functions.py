@@ -132,6 +132,16 @@ def test_a_function_without_a_place_is_called_when_there_is_one(server):
     assert len(calls(server, "busy")) == 1
 
 
+def test_a_function_whose_time_is_up_is_called_again(server):
+    functions.create(server.client("lambda"), "late", CODE, Timeout=2, MemorySize=256)
+    policy = {"ExceptionType": ["Step.TIMEOUT"], "IntervalSeconds": 0, "MaxAttempts": 100}
+    pipelines.create(server, "late", step("Call", {"id": "late", "until": "go/late"}, function="late", RetryPolicies=[policy]))
+    execution = pipelines.start(server, "late")
+    work.until(lambda: pipelines.steps(server, execution).get("Call", {}).get("AttemptCount", 0) > 1, "retry")
+    work.put(server, "go/late", "")
+    pipelines.ended(server, execution)
+
+
 def test_a_stop_waits_for_the_function(server):
     pipelines.create(server, "stopped", step("Call", {"id": "stopped", "until": "go/stopped"}), step("Next", {}, DependsOn=["Call"]))
     execution = pipelines.start(server, "stopped")

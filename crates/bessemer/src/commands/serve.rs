@@ -148,9 +148,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let patience = Instant::now() + PORT_PATIENCE;
     loop {
         match TcpListener::bind(address).await {
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience =>
-            {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
                 sleep(PORT_PATIENCE / 50).await;
             }
             bound => {

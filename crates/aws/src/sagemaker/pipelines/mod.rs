@@ -10,6 +10,7 @@ mod describe;
 mod execution;
 mod list;
 mod outcome;
+mod plan;
 mod start;
 mod steps;
 mod versions;
@@ -21,6 +22,7 @@ use super::error::Error;
 use crate::{caller::Caller, decode::decode, platform::Platform};
 
 pub use backend::StepBackend;
+pub(crate) use plan::plan;
 
 /// Answers a call, if it is one of pipelines.
 pub(super) async fn call(

@@ -14,12 +14,13 @@ use crate::{caller::Caller, platform::Platform};
 
 /// A pipeline that is there, or a definition, with earlier results of the pipeline of that name.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 pub(crate) struct PlanPipeline {
-    pipeline_name: String,
-    pipeline_definition: Option<String>,
-    #[serde(default)]
-    pipeline_parameters: Vec<PipelineParameter>,
+    #[serde(rename = "PipelineName")]
+    name: String,
+    #[serde(rename = "PipelineDefinition")]
+    definition: Option<String>,
+    #[serde(rename = "PipelineParameters", default)]
+    parameters: Vec<PipelineParameter>,
 }
 
 /// Answers with the steps in an order in which they can be run.
@@ -37,9 +38,9 @@ async fn planned(
     caller: &Caller,
     input: PlanPipeline,
 ) -> Result<Value, Error> {
-    let name = input.pipeline_name;
+    let name = input.name;
     let known = platform.store.pipelines().get(&name).await?;
-    let text = match (input.pipeline_definition, &known) {
+    let text = match (input.definition, &known) {
         (Some(text), _) => text,
         (None, Some(pipeline)) => version(platform, pipeline, None, None).await?.definition,
         (None, None) => return Err(describe::missing(caller, &name)),
@@ -56,7 +57,7 @@ async fn planned(
         pipeline: name.clone(),
         pipeline_arn,
         started_at: platform.clock.now_millis(),
-        parameters: values(&definition, &input.pipeline_parameters)?,
+        parameters: values(&definition, &input.parameters)?,
         selection: None,
         timeout_millis: None,
     };

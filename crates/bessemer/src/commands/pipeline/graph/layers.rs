@@ -64,7 +64,9 @@ impl Layout {
         order(&mut layers, &slots);
         place(&layers, &mut slots);
         let left = slots.iter().map(|slot| slot.x - slot.width / 2.0).fold(f64::MAX, f64::min);
-        slots.iter_mut().for_each(|slot| slot.x += MARGIN - left);
+        for slot in &mut slots {
+            slot.x += MARGIN - left;
+        }
         let right = slots.iter().map(|slot| slot.x + slot.width / 2.0).fold(0.0, f64::max);
         let top = |layer: usize| MARGIN + layer as f64 * (HEIGHT + GAP.1);
         let steps = slots.iter().take(definition.steps.len());
@@ -176,7 +178,9 @@ fn place(layers: &[Vec<usize>], slots: &mut [Slot]) {
             }
             let off = layer.iter().zip(&wanted).map(|(slot, wanted)| wanted - slots[*slot].x);
             let shift = mean(off).unwrap_or(0.0);
-            layer.iter().for_each(|slot| slots[*slot].x += shift);
+            for slot in layer {
+                slots[*slot].x += shift;
+            }
         }
     }
 }

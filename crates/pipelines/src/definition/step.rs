@@ -107,7 +107,7 @@ impl StepKind {
 
 impl Step {
     /// All that the step refers to, with what is wrong about references.
-    pub(super) fn expressions(&self) -> Vec<Result<Expression, super::ExpressionProblem>> {
+    pub(crate) fn expressions(&self) -> Vec<Result<Expression, super::ExpressionProblem>> {
         let mut found = Vec::new();
         expressions(&self.arguments, &mut found);
         match &self.kind {

@@ -78,7 +78,8 @@ impl Settling<'_> {
                     effects.push(Effect::Watch { step: step() });
                 }
                 StepState::Stopping(order, _) => {
-                    effects.extend([Effect::Watch { step: step() }, stop(name, order)]);
+                    effects.push(Effect::Watch { step: step() });
+                    effects.extend(self.can_be_stopped(name).then(|| stop(name, order)));
                 }
                 _ => {}
             }

@@ -146,7 +146,7 @@ impl Settling<'_> {
         Scope { definition: self.definition, execution: &self.next, now: self.now, job_name }
     }
 
-    fn order_of(&self, step: &Step, attempt: u32) -> Result<Order, Missing> {
+    pub(super) fn order_of(&self, step: &Step, attempt: u32) -> Result<Order, Missing> {
         let facts = &self.next.facts;
         let name = names::of_attempt(facts, &step.name, attempt);
         let scope = self.scope(&name);
@@ -174,7 +174,7 @@ impl Settling<'_> {
         Ok(order)
     }
 
-    fn decide(&self, step: &Step) -> Result<bool, Missing> {
+    pub(super) fn decide(&self, step: &Step) -> Result<bool, Missing> {
         let StepKind::Condition(conditions) = &step.kind else { return Ok(true) };
         let scope = self.scope("");
         let mut value_of = |value: &Value| scope.resolve(value);

@@ -5,7 +5,6 @@ use std::{
     io::{self},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -27,15 +26,12 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// A sandboxed process. Dropping this leaves it running; one that this server started should be waited
-/// for, or its entry stays in the system's table until the server ends.
+/// A sandboxed process. Dropping this leaves it running.
 pub struct Child {
     id: ProcessId,
     control: PathBuf,
     /// Names the supervisor, whatever its number comes to mean.
     process: OwnedFd,
-    /// Ours to reap, if we started it.
-    started: Mutex<Option<std::process::Child>>,
     layers: Vec<LayerState>,
 }
 
@@ -84,11 +80,10 @@ impl Child {
     pub(super) fn new(
         id: ProcessId,
         control: PathBuf,
-        started: std::process::Child,
+        process: OwnedFd,
         layers: Vec<LayerState>,
-    ) -> io::Result<Self> {
-        let process = pidfd_open(Pid::from_child(&started), PidfdFlags::empty())?;
-        Ok(Self { id, control, process, started: Mutex::new(Some(started)), layers })
+    ) -> Self {
+        Self { id, control, process, layers }
     }
 
     /// Finds the process of `control` again.
@@ -115,8 +110,7 @@ impl Child {
             };
         };
         let control = control.to_owned();
-        let (started, layers) = (Mutex::new(None), Vec::new());
-        Ok(Attached::Running(Self { id, control, process, started, layers }))
+        Ok(Attached::Running(Self { id, control, process, layers: Vec::new() }))
     }
 
     /// The process to look for after a restart: the supervisor, which stands for the sandbox.
@@ -172,11 +166,6 @@ impl Child {
     }
 
     fn ended(&self) -> Result<Exit, LaunchError> {
-        if let Some(mut started) =
-            self.started.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            let _ = started.wait(); // it has ended: this only reaps
-        }
         let note = EndNote::read(&self.control);
         match note.map_err(|source| self.failed("read the notes in", source))? {
             Some(EndNote::Ended(exit)) => Ok(exit),

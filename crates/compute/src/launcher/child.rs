@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -15,7 +15,9 @@ use rustix::{
 };
 
 use super::{EndNote, ProcessNote};
-use crate::{Exit, LaunchError, LayerState, SetupError, Status, processes};
+use crate::{
+    Exit, LaunchError, LayerState, SetupError, Status, processes, sandbox::protocol::Channel,
+};
 
 /// The name of a process for as long as the machine runs: its number, and when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,13 +28,16 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// A sandboxed process. Dropping this leaves it running.
+/// A sandboxed process. Dropping this leaves it running, unless its order says that it ends with its
+/// server.
 pub struct Child {
     id: ProcessId,
     control: PathBuf,
     /// Names the supervisor, whatever its number comes to mean.
     process: OwnedFd,
     layers: Vec<LayerState>,
+    /// Its supervisor ends all when this is closed.
+    _lifeline: Option<Channel>,
 }
 
 /// What became of a process of which a control folder tells.
@@ -82,8 +87,9 @@ impl Child {
         control: PathBuf,
         process: OwnedFd,
         layers: Vec<LayerState>,
+        lifeline: Option<Channel>,
     ) -> Self {
-        Self { id, control, process, layers }
+        Self { id, control, process, layers, _lifeline: lifeline }
     }
 
     /// Finds the process of `control` again.
@@ -110,7 +116,8 @@ impl Child {
             };
         };
         let control = control.to_owned();
-        Ok(Attached::Running(Self { id, control, process, layers: Vec::new() }))
+        let layers = Vec::new();
+        Ok(Attached::Running(Self { id, control, process, layers, _lifeline: None }))
     }
 
     /// The process to look for after a restart: the supervisor, which stands for the sandbox.
@@ -123,6 +130,14 @@ impl Child {
     #[must_use]
     pub fn layers(&self) -> &[LayerState] {
         &self.layers
+    }
+
+    /// Bytes of memory that its processes hold now, each shared page counted for each of them.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let all = processes::tree(self.id.pid);
+        let inside: Vec<u32> = all.into_iter().filter(|pid| *pid != self.id.pid).collect();
+        processes::memory_bound(&inside)
     }
 
     /// Waits for the end: the last process is gone, and the log is whole. Any number of threads may
@@ -182,6 +197,13 @@ impl Child {
 
     fn failed(&self, task: &'static str, source: io::Error) -> LaunchError {
         LaunchError::File { task, path: self.control.clone(), source }
+    }
+}
+
+impl AsFd for Child {
+    /// A descriptor that can be read from when the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process.as_fd()
     }
 }
 

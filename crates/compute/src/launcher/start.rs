@@ -52,6 +52,7 @@ pub struct Launcher {
 pub struct Prepared {
     id: ProcessId,
     control: PathBuf,
+    ends_with_server: bool,
     channel: Option<Channel>,
     /// Names the supervisor, whatever its number comes to mean.
     supervisor: Option<OwnedFd>,
@@ -77,7 +78,8 @@ impl Launcher {
         check(spec)?;
         let channel = Some(self.supervisor()?);
         let (id, control) = (ProcessId { pid: 0, start_time: 0 }, spec.control.clone());
-        let mut prepared = Prepared { id, control, channel, supervisor: None };
+        let ends_with_server = spec.ends_with_server;
+        let mut prepared = Prepared { id, control, ends_with_server, channel, supervisor: None };
         let order = Order {
             spec: spec.clone(),
             controllers: self.options.controllers.clone(),
@@ -140,9 +142,9 @@ impl Prepared {
     pub fn go(mut self) -> Result<Child, LaunchError> {
         match self.say(&Go)? {
             FromSupervisor::Started { layers } => {
-                self.channel = None;
                 let supervisor = self.supervisor.take().ok_or(LaunchError::Silent)?;
-                Ok(Child::new(self.id, self.control.clone(), supervisor, layers))
+                let lifeline = self.channel.take().filter(|_| self.ends_with_server);
+                Ok(Child::new(self.id, self.control.clone(), supervisor, layers, lifeline))
             }
             FromSupervisor::Failed(error) => Err(LaunchError::Sandbox(error)),
             FromSupervisor::Ready { .. } => Err(LaunchError::Silent),

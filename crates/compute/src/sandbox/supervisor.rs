@@ -212,7 +212,8 @@ fn supervise_in(
     };
     let started_millis = clock.now_millis();
     let _ = server.send(&FromSupervisor::Started { layers });
-    let end = sandbox.run(&order.spec, log, &signals, groups);
+    let lifeline = order.spec.ends_with_server.then_some(&*server);
+    let end = sandbox.run(&order.spec, log, &signals, groups, lifeline);
     let ended_millis = clock.now_millis();
     let (status, cause) = (end.status, end.cause);
     let (cpu_millis, peak_memory) = (end.cpu_millis, end.peak_memory);

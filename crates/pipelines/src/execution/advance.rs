@@ -62,10 +62,12 @@ impl Settling<'_> {
 
     fn resume(&mut self) {
         self.next.reading.clear();
-        let mut effects = Vec::new();
+        let (mut effects, mut stopped) = (Vec::new(), Vec::new());
         for (name, run) in &self.next.steps {
             let step = || name.clone();
             match &run.state {
+                // A function has ended with the server that it was waited for by.
+                StepState::Stopping(..) if !self.can_be_stopped(name) => stopped.push(step()),
                 StepState::Starting(order) | StepState::Executing(order) if !order.is_taken => {
                     effects.push(Effect::Start { step: step() });
                 }
@@ -82,6 +84,9 @@ impl Settling<'_> {
             }
         }
         self.effects.extend(effects);
+        for name in stopped {
+            self.ended(&name, Outcome::Stopped);
+        }
     }
 
     fn looked_up(&mut self, name: &str, hit: Option<Hit>) {

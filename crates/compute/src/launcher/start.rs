@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use super::{Attached, Child, ProcessId, spawner::Spawner};
 use crate::{
@@ -177,6 +181,9 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         if let Some(channel) = &mut self.channel {
             channel.finish();
+            // Its files are closed a moment before it is gone.
+            let ended = |process| poll(&mut [PollFd::new(process, PollFlags::IN)], None);
+            while self.supervisor.as_ref().is_some_and(|one| ended(one) == Err(Errno::INTR)) {}
         }
     }
 }

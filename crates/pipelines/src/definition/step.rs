@@ -129,7 +129,10 @@ impl Step {
         let referred =
             self.expressions().into_iter().flatten().filter_map(|expression| match expression {
                 Expression::Step { step, .. } | Expression::PropertyFile { step, .. } => Some(step),
-                Expression::Parameter(_) | Expression::Variable(_) => None,
+                // What the URI of a file refers to is there by itself.
+                Expression::Parameter(_) | Expression::Variable(_) | Expression::File { .. } => {
+                    None
+                }
             });
         let named = self.depends_on.iter().cloned();
         let condition = self.branch.iter().map(|branch| branch.condition.clone());

@@ -127,3 +127,15 @@ def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
     assert told["hits"] == ["Measure", "Prepare"] and told["source"]
     assert {"Name": "Limit", "Value": "5.0"} in told["parameters"]
     assert told["executions"] == 2
+
+
+def test_a_pipeline_of_functions_hands_on_what_they_return(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/functions.py"))
+    assert told["status"] == "Succeeded", told["reason"]
+    assert told["steps"] == dict.fromkeys(["make", "weigh", "tell", "is_large"], "Succeeded")
+    assert told["rows"] == [0, 1, 4, 9, 16]
+    assert told["weighed"] == {"sum": 60.0, "largest": 16, "of": told["id"]}
+    assert told["told"] == "65.0"
+    assert "no luck with seven" in told["failure"]
+    unfinished = "Unable to retrieve step output as the step fails is not in Completed status."
+    assert told["raised"] == f"RemoteFunctionError: {unfinished}"

@@ -8,7 +8,6 @@ from sagemaker.workflow.conditions import ConditionGreaterThan
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.fail_step import FailStep
 from sagemaker.workflow.function_step import step
-from sagemaker.workflow.functions import Join
 from sagemaker.workflow.parameters import ParameterBoolean, ParameterFloat, ParameterInteger
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
@@ -56,10 +55,8 @@ made = make(count, squares, ExecutionVariables.PIPELINE_EXECUTION_ID)
 weighed = weigh(made, rate)
 told_text = tell(weighed["sum"], made[0], plus=count)
 is_large = ConditionStep(
-    name="is_large",
-    conditions=[ConditionGreaterThan(left=weighed["largest"], right=30)],
-    if_steps=[FailStep(name="TooLarge", error_message=Join(on=" ", values=["too large at", rate]))],
-    else_steps=[],
+    name="is_large", conditions=[ConditionGreaterThan(left=weighed["largest"], right=30)],
+    if_steps=[FailStep(name="TooLarge", error_message="too large")], else_steps=[],
 )
 pipeline = Pipeline(
     name="functions", parameters=[count, rate, squares], steps=[told_text, is_large], sagemaker_session=session
@@ -77,24 +74,23 @@ def run(pipeline, **parameters):
     return execution
 
 
-told = {}
-first = run(pipeline)
-told["status"] = first.describe()["PipelineExecutionStatus"]
-told["reason"] = first.describe().get("FailureReason")
-told["steps"] = {one["StepName"]: one["StepStatus"] for one in first.list_steps()}
-told["id"] = first.arn.rsplit("/", 1)[1]
-told["weighed"], told["told"] = first.result("weigh"), first.result("tell")
-told["rows"] = first.result("make")[0].rows
-second = run(pipeline, Count=8, Squares=False, Rate=2.0)
-told["second"] = {"weighed": second.result("weigh"), "told": second.result("tell")}
-third = run(pipeline, Count=8)
-told["large"] = third.describe()["FailureReason"]
-failing = Pipeline(name="failing", steps=[fails("7")], sagemaker_session=session)
+execution = run(pipeline, Rate=2.0)
+described = execution.describe()
+told = {
+    "id": execution.arn.rsplit("/", 1)[1],
+    "status": described["PipelineExecutionStatus"],
+    "reason": described.get("FailureReason"),
+    "steps": {one["StepName"]: one["StepStatus"] for one in execution.list_steps()},
+    "rows": execution.result("make")[0].rows,
+    "weighed": execution.result("weigh"),
+    "told": execution.result("tell"),
+}
+failing = Pipeline(name="failing", steps=[fails("seven")], sagemaker_session=session)
 failing.upsert(role_arn=role)
-fourth = run(failing)
-told["failure"] = fourth.describe()["FailureReason"]
+execution = run(failing)
+told["failure"] = execution.describe()["FailureReason"]
 try:
-    fourth.result("fails")
+    execution.result("fails")
 except Exception as error:
-    told["raised"] = [type(error).__name__, str(error)]
+    told["raised"] = f"{type(error).__name__}: {error}"
 print(json.dumps(told))

@@ -58,10 +58,10 @@ fn file_of(settings: &str) -> Option<String> {
     settings["dependency_file"].as_str().map(str::to_owned)
 }
 
-/// The lines of a requirements file; none if it is another file, or holds more than names of packages.
+/// The lines of a requirements file; none if it holds more than names of packages, as files of conda do.
 fn read(file: &str, stage: &Stage) -> Result<Option<Vec<String>>, Failed> {
     let packages = of_host(&stage.folder, PACKAGES).map_err(Failed::internal)?;
-    let Some(packages) = packages.filter(|_| file.ends_with(".txt")) else { return Ok(None) };
+    let Some(packages) = packages else { return Ok(None) };
     let text = packages.text(file, REQUIREMENTS).map_err(Failed::internal)?;
     Ok(text.and_then(|text| plain_requirements(&text).ok()))
 }
@@ -116,7 +116,7 @@ mod tests {
         let settings = r#"{"dependency_file": "mine.txt"}"#;
         for program in [
             prepared("git+https://x/y", settings, DRIVER),
-            prepared("sagemaker", r#"{"dependency_file": "mine.yml"}"#, DRIVER),
+            prepared("name: mine\ndependencies:\n- numpy\n", settings, DRIVER),
             prepared("sagemaker", settings, "/opt/ml/code/run.sh"),
         ] {
             assert_eq!(program.requirements, None);

@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import clients, cli, models, pipelines, platform, work
+from kit import cli, clients, functions, models, pipelines, platform, work
 from kit.batch import Batch
 
 
@@ -95,6 +95,19 @@ def test_processing_and_training_operators_run_jobs(airflow):
     read = clients.read(airflow.server, "s3://lake/models/sum/output/model.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(read)) as archive:
         assert archive.extractfile("sum.txt").read() == b"18"
+
+
+def test_a_function_is_made_and_called_by_operators(airflow):
+    airflow.run("dags", "test", "calling")
+    states = airflow.states()
+    assert [states[f"calling.{task}"] for task in ("create", "active", "call", "later")] == ["success"] * 4
+    logs = airflow.server.client("logs")
+    said = {"called with {'numbers': [1, 2, 3]}", "called with {'numbers': [4]}"}
+    functions.until(lambda: said <= {
+        event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/sums")["events"]
+    })
+    airflow.run("dags", "test", "failing_call", expect=1)
+    assert airflow.states()["failing_call.fails"] == "failed"
 
 
 def test_batch_operators_and_sensors_run_jobs(airflow):

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from kit import platform
 
 MODELS = pathlib.Path(__file__).parent.parent / "crates" / "aws-wire" / "models"
-MODELLED = ["sagemaker", "logs", "iam", "sts", "batch", "sqs"]
+MODELLED = ["sagemaker", "logs", "iam", "sts", "batch", "sqs", "lambda"]
 NOT_SERVED = ["dynamodb", "sns", "events", "scheduler", "cloudwatch"]
 
 # What AWS's services answer to requests that nobody vouches for.

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import clients, models, platform
+from kit import clients, functions, models, platform
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,20 @@ def test_processors_run_scripts(server, tmp_path):
     assert "numbers.txt: 3 numbers" in ran.stdout
 
 
+def test_the_helper_of_functions_makes_changes_and_calls_one(server, tmp_path):
+    code = "import os\ndef handler(event, context):\n    return [{0}, event, os.environ.get('WHO')]\n"
+    script, changed = tmp_path / "function.py", tmp_path / "changed" / "function.py"
+    changed.parent.mkdir()
+    write(script, code.format(1))
+    write(changed, code.format(2))
+    archive = tmp_path / "code.zip"
+    archive.write_bytes(functions.archive({"function.py": code.format(3)}))
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/functions.py", script, changed, archive))
+    assert told["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:helper"
+    assert told["answers"][:3] == [[number, {}, "helper"] for number in (1, 2, 3)]
+    assert "ResourceNotFoundException" in told["answers"][3]
+
+
 def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
     told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/pipeline.py", clients.SCRIPTS / "source"))
     assert told["created"] == told["updated"]
@@ -130,7 +144,7 @@ def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
 
 
 def test_a_pipeline_of_functions_hands_on_what_they_return(server):
-    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/functions.py"))
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/step_functions.py"))
     assert told["status"] == "Succeeded", told["reason"]
     assert told["steps"] == dict.fromkeys(["make", "weigh", "tell", "is_large"], "Succeeded")
     assert told["rows"] == [0, 1, 4, 9, 16]

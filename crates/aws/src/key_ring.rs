@@ -28,7 +28,7 @@ pub struct KeyRing {
     path: PathBuf,
     seen: Mutex<Seen>,
     seed: OnceLock<[u8; SEED]>,
-    /// Those of attempts, by id.
+    /// Those of attempts and functions, by id.
     open: Mutex<HashMap<String, AccessKeyEntry>>,
     /// Keys of another S3, which are in no file of ours.
     others: Vec<AccessKeyEntry>,
@@ -120,18 +120,24 @@ impl KeyRing {
 
     /// Makes a key.
     pub fn create(&self, read_only: bool, now: u64) -> Result<AccessKeyEntry, KeyRingError> {
-        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let key = AccessKeyEntry {
-            id: format!("AKIA{}", random(ID, 16)),
-            secret: random(SECRET, 40),
-            created_at: now,
-            read_only,
-        };
+        let key = AccessKeyEntry::random(read_only, now);
         let _lock = self.lock()?;
         let mut keys = self.list()?;
         keys.push(key.clone());
         self.write(keys)?;
         Ok(key)
+    }
+
+    /// Makes a key that is in no file: it is accepted until [`Self::close`], or the end of this server.
+    pub fn open_new(&self, now: u64) -> AccessKeyEntry {
+        let key = AccessKeyEntry::random(false, now);
+        self.open().insert(key.id.clone(), key.clone());
+        key
+    }
+
+    /// A key that is in no file is accepted no more.
+    pub fn close(&self, id: &str) {
+        self.open().remove(id);
     }
 
     /// The key of attempt `number` at job `job`, which is accepted from now on until
@@ -255,6 +261,14 @@ impl KeyRing {
             tracing::error!(%error, "no request can be verified without the access keys");
             None
         })
+    }
+}
+
+impl AccessKeyEntry {
+    fn random(read_only: bool, now: u64) -> Self {
+        const SECRET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let (id, secret) = (format!("AKIA{}", random(ID, 16)), random(SECRET, 40));
+        Self { id, secret, created_at: now, read_only }
     }
 }
 

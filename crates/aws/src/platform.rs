@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bessemer_compute::logs::LogFolder;
 use bessemer_domain::Clock;
+use bessemer_functions::Functions;
 use bessemer_jobs::Jobs;
 use bessemer_objects::storage::Storage;
 use bessemer_pipelines::Pipelines;
@@ -22,6 +23,8 @@ pub struct Platform {
     pub store: Store,
     /// Jobs, from submission to their end.
     pub jobs: Jobs,
+    /// Functions, their code and their invocations.
+    pub functions: Functions,
     /// Pipelines' executions.
     pub pipelines: Pipelines,
     /// What SQS holds.

@@ -40,6 +40,9 @@ pub struct ProcessSpec {
     pub control: PathBuf,
     /// Where the lines that it writes go.
     pub log: LogSink,
+    /// Whether it is killed when its [`crate::Child`] is dropped or the server ends, rather than
+    /// live on.
+    pub ends_with_server: bool,
     /// The container to run in, instead of a sandbox.
     #[serde(default)]
     pub container: Option<ContainerSpec>,
@@ -123,6 +126,7 @@ impl ProcessSpec {
             timeout: None,
             control: control.into(),
             log,
+            ends_with_server: false,
             container: None,
         }
     }

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 use crate::{
     docker::DockerSettings,
     error::{ConfigError, Problem},
+    functions::FunctionSettings,
     images::ImageSettings,
     notifications::Notifications,
     queue::QueueSettings,
@@ -30,6 +31,8 @@ pub struct Config {
     pub retries: Vec<RetryRule>,
     /// `[[images]]`, which go before those built in.
     pub images: Vec<ImageSettings>,
+    /// `[functions]`.
+    pub functions: FunctionSettings,
     /// `[docker]`.
     pub docker: DockerSettings,
     /// `[notifications]`.
@@ -67,6 +70,7 @@ impl Config {
             quotas: Quota::read_all(&top),
             retries: RetryRule::read_all(&top),
             images: ImageSettings::read_all(&top),
+            functions: FunctionSettings::read(&top),
             docker: DockerSettings::read(&top),
             notifications: Notifications::read(&top),
             storage: StorageSettings::read(&top),

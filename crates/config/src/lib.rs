@@ -6,6 +6,7 @@
 mod config;
 mod docker;
 mod error;
+mod functions;
 mod images;
 mod locate;
 mod notifications;
@@ -22,6 +23,7 @@ mod values;
 pub use config::{Config, SAMPLE};
 pub use docker::DockerSettings;
 pub use error::{ConfigError, Problem};
+pub use functions::FunctionSettings;
 pub use images::ImageSettings;
 pub use locate::{FILE_NAME, Located, data_dir_of, locate};
 pub use notifications::{

@@ -8,6 +8,7 @@ mod clock;
 mod exit_code;
 mod hex;
 mod job;
+mod named;
 mod nearest;
 mod reject_class;
 

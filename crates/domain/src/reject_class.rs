@@ -1,6 +1,6 @@
 //! Why a record was rejected.
 
-use std::{fmt, str::FromStr};
+use crate::named::named;
 
 /// Why a record was rejected. Its name is what the `error_class` column of `_rejects` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,20 +61,7 @@ impl RejectClass {
     }
 }
 
-impl fmt::Display for RejectClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for RejectClass {
-    type Err = ParseRejectClassError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|class| class.as_str() == text);
-        found.ok_or_else(|| ParseRejectClassError(text.to_owned()))
-    }
-}
+named!(ParseRejectClassError: RejectClass);
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,7 @@ pub(crate) async fn run(shared: Arc<Shared>, entry: Entry, entered: Entered) {
                 }
                 error => tracing::error!(job = %entry.job, %error, "a job can't be run"),
             }
-            vacate(&shared, &entry);
+            shared.vacate(&entry);
         }
     }
     clear(&shared, &entry, serial);
@@ -45,7 +45,7 @@ pub(crate) async fn take_over(shared: Arc<Shared>, entry: Entry, entered: Entere
         Ok((job, left)) => follow(&shared, &entry, entered, job, Start::Left(left)).await,
         Err(error) => {
             tracing::error!(job = %entry.job, %error, "a job can't be taken over");
-            vacate(&shared, &entry);
+            shared.vacate(&entry);
         }
     }
     clear(&shared, &entry, serial);
@@ -209,13 +209,6 @@ async fn request(shared: &Arc<Shared>, job: JobId) -> Result<String, StoreError>
             documents => return documents.map(|documents| documents.request),
         }
     }
-}
-
-/// Takes back the room of an attempt that never began.
-fn vacate(shared: &Shared, entry: &Entry) {
-    let mut board = shared.board();
-    board.queue.pass(shared.now());
-    board.queue.vacate(entry);
 }
 
 fn clear(shared: &Shared, entry: &Entry, serial: u64) {

@@ -93,11 +93,7 @@ impl Control {
     /// left to do is the server's own. Its place among running jobs, which quotas count, it keeps.
     pub fn give_back_room(&self) {
         if let Some(entry) = self.take_room() {
-            let mut board = self.shared.board();
-            board.queue.pass(self.shared.now());
-            board.queue.vacate(&entry);
-            drop(board);
-            self.shared.changed.notify_one();
+            self.shared.vacate(&entry);
         }
     }
 

@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::Notify;
 
 use crate::{
-    board::Board, control::Stop, policies::Policies, resources::Resources, runner::Runners,
-    timer::Timer,
+    board::Board, control::Stop, policies::Policies, queue::Entry, resources::Resources,
+    runner::Runners, timer::Timer,
 };
 
 /// How long to wait before a write that the database refused for now is tried again.
@@ -61,6 +61,15 @@ impl Shared {
     /// The board. Nothing that holds it waits or can fail half way.
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes back the room of a job that was given it. It still counts for quotas.
+    pub(crate) fn vacate(&self, entry: &Entry) {
+        let mut board = self.board();
+        board.queue.pass(self.now());
+        board.queue.vacate(entry);
+        drop(board);
+        self.changed.notify_one();
     }
 
     pub(crate) fn now(&self) -> u64 {

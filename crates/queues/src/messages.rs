@@ -181,7 +181,7 @@ impl Queues {
         let store = &self.shared.store;
         let now = self.now();
         let settings = &queue.settings;
-        let is_there = store.queues().next_visible(queue.key()).await?.is_some_and(|at| at <= now);
+        let is_there = self.next_visible(queue).await?.is_some_and(|at| at <= now);
         // What another attempt received is in flight.
         if !is_there && receive.attempt.is_none() {
             return Ok(Vec::new());

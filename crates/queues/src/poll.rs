@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bessemer_store::StoreError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -56,8 +57,7 @@ impl Queues {
         while Instant::now() < deadline && !*shutdown.borrow() {
             self.find(&queue.name)?;
             let now = self.now();
-            let next = self.shared.store.queues().next_visible(queue.key()).await?;
-            let wake = match next {
+            let wake = match self.next_visible(queue).await? {
                 Some(at) if at <= now => {
                     if first {
                         sleep(YIELD).await;
@@ -75,6 +75,19 @@ impl Queues {
             }
         }
         Ok(false)
+    }
+
+    /// When the next message may be there to be received; `None` if the queue is empty. What is in
+    /// flight keeps its group of a FIFO queue until it is too old.
+    pub(crate) async fn next_visible(&self, queue: &Queue) -> Result<Option<u64>, StoreError> {
+        let store = self.shared.store.queues();
+        let next = store.next_visible(queue.key()).await?;
+        if !queue.is_fifo || next.is_none_or(|next| next <= self.now()) {
+            return Ok(next);
+        }
+        let retention = queue.settings.retention * 1000;
+        let expires = store.oldest(queue.id).await?.map(|oldest| oldest + retention);
+        Ok(next.into_iter().chain(expires).min())
     }
 }
 

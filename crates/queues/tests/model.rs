@@ -437,6 +437,26 @@ fn arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:000000000000:{name}")
 }
 
+#[tokio::test]
+async fn a_message_in_flight_that_is_too_old_frees_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup =
+        Setup { is_fifo: true, by_group: false, most_receives: None, retention: 60_000, delay: 0 };
+    let mut trial = Trial::begin(folder.path(), setup).await;
+    let receive = Step::Receive { limit: 10, seconds: 40, attempt: None };
+    for step in [
+        Step::Send(vec![(0, 0)]),
+        Step::Wait(50_000),
+        receive.clone(),
+        Step::Send(vec![(0, 1)]),
+        Step::Wait(11_000),
+        receive,
+    ] {
+        trial.take(folder.path(), step).await;
+    }
+    assert_eq!(trial.model.handles.len(), 2, "both were received");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

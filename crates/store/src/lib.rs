@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod functions;
 mod history;
 mod jobs;
 mod migrations;
@@ -27,6 +28,7 @@ pub use batch::{
     BatchResource, BatchResourceKind, BatchServiceJob, BatchTable, NewBatchBody, NewBatchJob,
 };
 pub use error::StoreError;
+pub use functions::{FunctionDocument, FunctionTable, Invocation, InvocationTable, NewInvocation};
 pub use history::HistoryEntry;
 pub use jobs::{
     Advanced, AttemptRecord, Documents, EndedJob, Job, JobPage, JobQuery, JobSort, JobTable,

@@ -14,6 +14,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("../migrations/0004_queues.sql"),
     include_str!("../migrations/0006_pipelines.sql"),
     include_str!("../migrations/0007_batch.sql"),
+    include_str!("../migrations/0008_functions.sql"),
 ];
 
 /// The version that this release writes.

@@ -20,9 +20,20 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
-    batch::BatchTable, error::StoreError, jobs::JobTable, migrations, models::ModelTable,
-    outbox::Outbox, packages::PackageTable, pipelines::PipelineTable, queues::QueueTable,
-    reserve::Reserve, settings::Settings, tags::Tags, writer::Writer,
+    batch::BatchTable,
+    error::StoreError,
+    functions::{FunctionTable, InvocationTable},
+    jobs::JobTable,
+    migrations,
+    models::ModelTable,
+    outbox::Outbox,
+    packages::PackageTable,
+    pipelines::PipelineTable,
+    queues::QueueTable,
+    reserve::Reserve,
+    settings::Settings,
+    tags::Tags,
+    writer::Writer,
 };
 
 /// How to open a store.
@@ -112,6 +123,16 @@ impl Store {
     /// SageMaker models.
     pub fn models(&self) -> ModelTable<'_> {
         ModelTable(self)
+    }
+
+    /// Functions, layers and event source mappings.
+    pub fn functions(&self) -> FunctionTable<'_> {
+        FunctionTable(self)
+    }
+
+    /// Asynchronous invocations of functions.
+    pub fn invocations(&self) -> InvocationTable<'_> {
+        InvocationTable(self)
     }
 
     /// Events for whoever reacts to them.

@@ -109,12 +109,15 @@ mod tests {
         }
         // All but the last look around themselves; the last is beyond the size limit of `regex`.
         let expected = [
+            r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)",
             r"(?=.{1,1024}$)(https)://([^/]+)/(.+)",
             r"(?=.{1,256}$)arn:aws[a-z\-]*:cloudformation:[a-z0-9\-]*:[0-9]{12}:stack/[a-zA-Z][a-zA-Z0-9-]{0,127}/.*",
             r"(?=.{1,32}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*",
+            r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)",
             r"(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:[a-z\-]*\/)?([a-zA-Z0-9]([a-zA-Z0-9-]){0,62})(?<!-)",
             r"(arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:[a-z\-]*\/)?([a-zA-Z0-9]([a-zA-Z0-9-]){0,62})(?<!-)(\/[0-9]{1,9})?",
             r"/(?!.*\.\.)[a-zA-Z0-9/_.\-]+",
+            r"[0-9A-Za-z\.\-_]*(?<!\.)",
             r"[\p{L}\p{M}\p{Z}\p{N}\p{P}]{0,1024}",
         ];
         assert_eq!(left_out.into_iter().collect::<Vec<_>>(), expected);

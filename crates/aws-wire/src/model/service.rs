@@ -210,12 +210,13 @@ static SAGEMAKER: LazyLock<Service> = model!("sagemaker");
 static STS: LazyLock<Service> = model!("sts");
 static IAM: LazyLock<Service> = model!("iam");
 static LOGS: LazyLock<Service> = model!("logs");
+static LAMBDA: LazyLock<Service> = model!("lambda");
 static BATCH: LazyLock<Service> = model!("batch");
 static SQS: LazyLock<Service> = model!("sqs");
 
 /// The services whose models we have. S3 is none of them.
-pub fn services() -> [&'static Service; 6] {
-    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH, &SQS]
+pub fn services() -> [&'static Service; 7] {
+    [&SAGEMAKER, &STS, &IAM, &LOGS, &BATCH, &SQS, &LAMBDA]
 }
 
 /// The service that requests for `signing_name` go to. Its model is read at the first call.
@@ -225,6 +226,7 @@ pub fn service(signing_name: &str) -> Option<&'static Service> {
         "sts" => Some(&STS),
         "iam" => Some(&IAM),
         "logs" => Some(&LOGS),
+        "lambda" => Some(&LAMBDA),
         "batch" => Some(&BATCH),
         "sqs" => Some(&SQS),
         _ => None,

@@ -16,7 +16,7 @@ fn model(name: &str) -> Service {
         "sqs" => include_str!("../../models/sqs.json"),
         "sns" => include_str!("../models/sns.json"),
         "batch" => include_str!("../../models/batch.json"),
-        "lambda" => include_str!("../models/lambda.json"),
+        "lambda" => include_str!("../../models/lambda.json"),
         other => panic!("no model of {other}"),
     };
     Service::from_json(text).unwrap()
@@ -352,7 +352,7 @@ fn unsupported_operations_are_client_errors() {
     for (service, operation, parameters) in [
         ("sagemaker", "ListEndpoints", json!({})),
         ("iam", "ListUsers", json!({})),
-        ("lambda", "GetAccountSettings", json!({})),
+        ("lambda", "ListCodeSigningConfigs", json!({})),
     ] {
         let call = json!({"service": service, "operation": operation, "parameters": parameters});
         let answer = serve(&mut boto, &call, |_| panic!("{operation} is not supported"));

@@ -1,6 +1,6 @@
 //! Compute environments: descriptions of this machine, which runs all jobs.
 
-use bessemer_store::BatchResourceKind::{ComputeEnvironment, JobQueue};
+use bessemer_store::BatchResourceKind::ComputeEnvironment;
 use serde_json::{Value, json};
 
 use super::{
@@ -75,23 +75,8 @@ pub(super) async fn describe(platform: &Platform, input: &Value) -> Result<Value
     Ok(json!({ "computeEnvironments": details, "nextToken": next }))
 }
 
-/// One that is not there is deleted already, as AWS has it.
 pub(super) async fn delete(platform: &Platform, input: &Value) -> Result<Value, Error> {
-    let name = text(input, "computeEnvironment");
-    let Some(environment) = find(platform, ComputeEnvironment, name).await? else {
-        return Ok(json!({}));
-    };
-    if environment.text("state") != "DISABLED" {
-        return Err(Error::client("Cannot delete, resource must be in the DISABLED state"));
-    }
-    for queue in resource::list(platform, JobQueue, &Value::Null).await? {
-        let order = queue.order("computeEnvironmentOrder", "computeEnvironment");
-        if order.iter().any(|other| *other == environment.name || *other == environment.arn) {
-            return Err(Error::client("Cannot delete, found existing JobQueue relationship"));
-        }
-    }
-    platform.store.batch().delete(&environment.arn).await?;
-    Ok(json!({}))
+    resource::delete_environment(platform, ComputeEnvironment, input, "computeEnvironment").await
 }
 
 pub(super) async fn get(platform: &Platform, name: &str) -> Result<Resource, Error> {

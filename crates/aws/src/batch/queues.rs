@@ -102,9 +102,7 @@ pub(super) async fn delete(platform: &Platform, input: &Value) -> Result<Value, 
     let Some(queue) = find(platform, JobQueue, text(input, "jobQueue")).await? else {
         return Ok(json!({}));
     };
-    if queue.text("state") != "DISABLED" {
-        return Err(Error::client("Cannot delete, resource must be in the DISABLED state"));
-    }
+    queue.check_disabled()?;
     let mut query =
         BatchJobQuery { queue: queue.arn.clone(), limit: PAGE, ..BatchJobQuery::default() };
     loop {

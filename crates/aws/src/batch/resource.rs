@@ -27,6 +27,14 @@ impl Resource {
         self.document.get(member).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// That it is out of use, so that it can be deleted.
+    pub(super) fn check_disabled(&self) -> Result<(), Error> {
+        if self.text("state") == "DISABLED" {
+            return Ok(());
+        }
+        Err(Error::client("Cannot delete, resource must be in the DISABLED state"))
+    }
+
     /// The names or ARNs in a list of its document, such as its `computeEnvironmentOrder`.
     pub(super) fn order(&self, member: &str, name: &str) -> Vec<String> {
         let all = self.document.get(member).and_then(Value::as_array).into_iter().flatten();
@@ -36,6 +44,28 @@ impl Resource {
         all.sort();
         all.into_iter().map(|(_, name)| name).collect()
     }
+}
+
+/// Deletes the environment that `input` has as its `member`, unless a queue has it in its order. One that is
+/// not there is deleted already, as AWS has it.
+pub(super) async fn delete_environment(
+    platform: &Platform,
+    kind: BatchResourceKind,
+    input: &Value,
+    member: &str,
+) -> Result<Value, Error> {
+    let Some(environment) = find(platform, kind, text(input, member)).await? else {
+        return Ok(json!({}));
+    };
+    environment.check_disabled()?;
+    for queue in list(platform, BatchResourceKind::JobQueue, &Value::Null).await? {
+        let order = queue.order(&format!("{member}Order"), member);
+        if order.iter().any(|other| *other == environment.name || *other == environment.arn) {
+            return Err(Error::client("Cannot delete, found existing JobQueue relationship"));
+        }
+    }
+    platform.store.batch().delete(&environment.arn).await?;
+    Ok(json!({}))
 }
 
 /// Keeps a new resource of that name: `document` without its tags.

@@ -1,6 +1,6 @@
 //! Service environments: what queues of training jobs run in.
 
-use bessemer_store::BatchResourceKind::{JobQueue, ServiceEnvironment};
+use bessemer_store::BatchResourceKind::ServiceEnvironment;
 use serde_json::{Value, json};
 
 use super::{
@@ -44,21 +44,7 @@ pub(super) async fn describe(platform: &Platform, input: &Value) -> Result<Value
 }
 
 pub(super) async fn delete(platform: &Platform, input: &Value) -> Result<Value, Error> {
-    let name = text(input, "serviceEnvironment");
-    let Some(environment) = find(platform, ServiceEnvironment, name).await? else {
-        return Ok(json!({}));
-    };
-    if environment.text("state") != "DISABLED" {
-        return Err(Error::client("Cannot delete, resource must be in the DISABLED state"));
-    }
-    for queue in resource::list(platform, JobQueue, &Value::Null).await? {
-        let order = queue.order("serviceEnvironmentOrder", "serviceEnvironment");
-        if order.iter().any(|other| *other == environment.name || *other == environment.arn) {
-            return Err(Error::client("Cannot delete, found existing JobQueue relationship"));
-        }
-    }
-    platform.store.batch().delete(&environment.arn).await?;
-    Ok(json!({}))
+    resource::delete_environment(platform, ServiceEnvironment, input, "serviceEnvironment").await
 }
 
 pub(super) async fn get(platform: &Platform, name: &str) -> Result<Resource, Error> {

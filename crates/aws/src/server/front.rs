@@ -22,9 +22,12 @@ use super::{
     metrics::{Counted, Gauges, Metrics},
 };
 use crate::{
-    batch, caller::Caller, control, iam, logs, platform::Platform, s3::S3Service, sagemaker, sqs,
-    sts,
+    batch, caller::Caller, control, iam, lambda, logs, platform::Platform, s3::S3Service,
+    sagemaker, sqs, sts,
 };
+
+/// Bytes of a request with the code of a function: an archive of 50 MiB in base64, and what is around it.
+const CODE_LIMIT: usize = 70_167_211;
 
 /// What answers requests.
 pub(super) struct Front {
@@ -103,7 +106,8 @@ impl Front {
         let mut operation = "";
         let wire = Wire::of(&parts);
         let protocol = service.protocol_of(&wire);
-        let answered = match self.read(protocol, &parts, incoming).await {
+        let limit = self.limit_of(service, &parts);
+        let answered = match self.read(protocol, &parts, incoming, limit).await {
             Ok((body, caller)) => {
                 let is_form = service.name() == "sqs" && protocol == Protocol::Query;
                 let query = if is_form { sqs::query(&parts) } else { wire.query.into() };
@@ -134,6 +138,7 @@ impl Front {
         let output = match call.service.name() {
             "sagemaker" => sagemaker::call(&self.platform, caller, call).await,
             "logs" => logs::call(&self.platform, caller, call).await,
+            "lambda" => lambda::call(&self.platform, caller, call, id).await,
             "batch" => batch::call(&self.platform, caller, call).await,
             "sqs" => sqs::call(&self.platform, caller, parts, call).await,
             "sts" => sts::call(caller, call),
@@ -151,10 +156,11 @@ impl Front {
     async fn control(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
-        let answered = match self.read(Protocol::RestJson, &parts, incoming).await {
-            Ok((body, caller)) => control::call(&self.platform, &caller, &parts, &body).await,
-            Err(error) => Err(error),
-        };
+        let answered =
+            match self.read(Protocol::RestJson, &parts, incoming, self.options.body_limit).await {
+                Ok((body, caller)) => control::call(&self.platform, &caller, &parts, &body).await,
+                Err(error) => Err(error),
+            };
         let response = match answered {
             Ok(output) => {
                 let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
@@ -176,7 +182,7 @@ impl Front {
     ) -> Response<ResponseBody> {
         let (id, begin) = (request_id(), Instant::now());
         let (parts, incoming) = request.into_parts();
-        let error = match self.read(protocol, &parts, incoming).await {
+        let error = match self.read(protocol, &parts, incoming, self.options.body_limit).await {
             Ok(_) => {
                 let message = format!("The service {name} is not supported by Bessemer");
                 ServiceError::new("NotImplemented", message).with_status(501)
@@ -187,18 +193,30 @@ impl Front {
         body::whole(error_response(protocol, &error, &id))
     }
 
+    /// Bytes of a request's body. Code of functions comes in requests, from who names a key that there
+    /// is.
+    fn limit_of(&self, service: &Service, parts: &Parts) -> usize {
+        let usual = self.options.body_limit;
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = header.and_then(|header| header.split_once("Credential=")?.1.split('/').next());
+        let is_known =
+            || key.is_some_and(|key| matches!(self.platform.keys.find(key), Ok(Some(_))));
+        if service.name() == "lambda" && is_known() { usual.max(CODE_LIMIT) } else { usual }
+    }
+
     /// Reads a request's body and says who sent it.
     async fn read(
         &self,
         protocol: Protocol,
         parts: &Parts,
         incoming: Incoming,
+        limit: usize,
     ) -> Result<(Bytes, Caller), ServiceError> {
-        let read = body::read(incoming, self.options.body_limit, self.options.body_timeout).await;
+        let read = body::read(incoming, limit, self.options.body_timeout).await;
         let body = read.map_err(|error| match error {
             BodyError::TooLarge => ServiceError::new(
                 "RequestEntityTooLargeException",
-                format!("A request's body has {} bytes at most", self.options.body_limit),
+                format!("A request's body has {limit} bytes at most"),
             )
             .with_status(413),
             BodyError::TooSlow | BodyError::Broken => {

@@ -7,13 +7,16 @@ use std::{
 };
 
 use anyhow::Context;
-use bessemer_aws::{KeyRing, Platform, Server, ServerOptions, StepBackend, weigh_shares};
+use bessemer_aws::{
+    FunctionQueues, KeyRing, Platform, Server, ServerOptions, StepBackend, weigh_shares,
+};
 use bessemer_compute::{
     Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
     logs::LogFolder,
 };
 use bessemer_config::{Config, DockerSettings, ImageSettings, ServerSettings};
 use bessemer_domain::{ByteSize, Clock, ExitCode, JobKind, SystemClock};
+use bessemer_functions::{Functions, FunctionsOptions};
 use bessemer_jobs::{Jobs, JobsOptions, Policies, Resources, Runners};
 use bessemer_notify::{Notifier, NotifierOptions};
 use bessemer_pipelines::{Pipelines, PipelinesOptions};
@@ -37,6 +40,7 @@ use crate::{
     },
     wiring::{
         data::{DataOptions, write_address},
+        functions::{self, FunctionAccess},
         model::cache_dir,
         storage::{self, ExternalKeys},
     },
@@ -112,7 +116,8 @@ impl Serve {
         let platform = platform(&directory, store, (keys, external), &config, address, &shutdown)
             .await
             .map_err(unusable)?;
-        let (jobs, pipelines) = (platform.jobs.clone(), platform.pipelines.clone());
+        let (jobs, functions) = (platform.jobs.clone(), platform.functions.clone());
+        let pipelines = platform.pipelines.clone();
         pipelines
             .run(Arc::new(StepBackend::new(platform.clone())))
             .await
@@ -130,6 +135,7 @@ impl Serve {
         write_address(&directory, &address.to_string()).map_err(internal)?;
         say(&format!("bessemer is ready at http://{address}"));
         Server::new(platform, server_options(&config.server)).run(listener, shutdown).await;
+        functions.shutdown().await;
         pipelines.shutdown();
         jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
         Ok(ExitCode::Ok)
@@ -205,7 +211,7 @@ async fn platform(
         .with(JobKind::Transform, transform)
         .with(JobKind::Training, TrainingRunner::new(Arc::clone(&site)))
         .with(JobKind::Processing, ProcessingRunner::new(Arc::clone(&site)))
-        .with(JobKind::Batch, BatchRunner::new(site));
+        .with(JobKind::Batch, BatchRunner::new(Arc::clone(&site)));
     let mut options = JobsOptions::new(store.clone(), runners, rand::random());
     options.machine = machine(options.machine, &config.server);
     options.policies = Policies {
@@ -221,9 +227,22 @@ async fn platform(
         shutdown: shutdown.clone(),
     };
     let queues = Queues::start(options).await?;
+    let functions = Functions::start(FunctionsOptions {
+        store: store.clone(),
+        folder: directory.join("functions"),
+        storage: storage.clone(),
+        logs: logs.clone(),
+        environments: site.environments.clone(),
+        launcher: site.launcher.clone(),
+        access: Arc::new(FunctionAccess::new(site)),
+        queues: Arc::new(FunctionQueues(queues.clone())),
+        clock: Arc::clone(&clock),
+        limits: functions::limits(&config.functions),
+    });
+    let functions = functions.await.map_err(anyhow::Error::from_boxed)?;
     let pipelines = PipelinesOptions { store: store.clone(), clock: Arc::clone(&clock) };
     let pipelines = Pipelines::new(pipelines);
-    Ok(Platform { store, jobs, queues, pipelines, storage, logs, keys, clock })
+    Ok(Platform { store, jobs, functions, queues, pipelines, storage, logs, keys, clock })
 }
 
 /// The address as it is reached from this machine.

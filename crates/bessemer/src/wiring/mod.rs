@@ -1,6 +1,7 @@
 //! Puts commands, models and the engine together.
 
 pub(crate) mod data;
+pub(crate) mod functions;
 pub(crate) mod model;
 pub(crate) mod signals;
 pub(crate) mod storage;

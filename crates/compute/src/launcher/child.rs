@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -16,7 +16,9 @@ use rustix::{
 };
 
 use super::{EndNote, ProcessNote};
-use crate::{Exit, LaunchError, LayerState, SetupError, Status, processes};
+use crate::{
+    Exit, LaunchError, LayerState, SetupError, Status, processes, sandbox::protocol::Channel,
+};
 
 /// The name of a process for as long as the machine runs: its number, and when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,8 +29,9 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
-/// A sandboxed process. Dropping this leaves it running; one that this server started should be waited
-/// for, or its entry stays in the system's table until the server ends.
+/// A sandboxed process. Dropping this leaves it running, unless its order says that it ends with its
+/// server; one that this server started should be waited for, or its entry stays in the system's table
+/// until the server ends.
 pub struct Child {
     id: ProcessId,
     control: PathBuf,
@@ -37,6 +40,8 @@ pub struct Child {
     /// Ours to reap, if we started it.
     started: Mutex<Option<std::process::Child>>,
     layers: Vec<LayerState>,
+    /// Its supervisor ends all when this is closed.
+    _lifeline: Option<Channel>,
 }
 
 /// What became of a process of which a control folder tells.
@@ -86,9 +91,11 @@ impl Child {
         control: PathBuf,
         started: std::process::Child,
         layers: Vec<LayerState>,
+        lifeline: Option<Channel>,
     ) -> io::Result<Self> {
         let process = pidfd_open(Pid::from_child(&started), PidfdFlags::empty())?;
-        Ok(Self { id, control, process, started: Mutex::new(Some(started)), layers })
+        let started = Mutex::new(Some(started));
+        Ok(Self { id, control, process, started, layers, _lifeline: lifeline })
     }
 
     /// Finds the process of `control` again.
@@ -116,7 +123,7 @@ impl Child {
         };
         let control = control.to_owned();
         let (started, layers) = (Mutex::new(None), Vec::new());
-        Ok(Attached::Running(Self { id, control, process, started, layers }))
+        Ok(Attached::Running(Self { id, control, process, started, layers, _lifeline: None }))
     }
 
     /// The process to look for after a restart: the supervisor, which stands for the sandbox.
@@ -129,6 +136,14 @@ impl Child {
     #[must_use]
     pub fn layers(&self) -> &[LayerState] {
         &self.layers
+    }
+
+    /// Bytes of memory that its processes hold now, each shared page counted for each of them.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let all = processes::tree(self.id.pid);
+        let inside: Vec<u32> = all.into_iter().filter(|pid| *pid != self.id.pid).collect();
+        processes::memory_bound(&inside)
     }
 
     /// Waits for the end: the last process is gone, and the log is whole. Any number of threads may
@@ -193,6 +208,13 @@ impl Child {
 
     fn failed(&self, task: &'static str, source: io::Error) -> LaunchError {
         LaunchError::File { task, path: self.control.clone(), source }
+    }
+}
+
+impl AsFd for Child {
+    /// A descriptor that can be read from when the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process.as_fd()
     }
 }
 

@@ -51,6 +51,7 @@ pub struct Launcher {
 pub struct Prepared {
     id: ProcessId,
     control: PathBuf,
+    ends_with_server: bool,
     channel: Option<Channel>,
     /// Ours to reap.
     supervisor: Option<std::process::Child>,
@@ -89,7 +90,9 @@ impl Launcher {
         let control = spec.control.clone();
         let id = ProcessId { pid: supervisor.id(), start_time: 0 };
         let channel = Some(Channel::new(ours));
-        let mut prepared = Prepared { id, control, channel, supervisor: Some(supervisor) };
+        let ends_with_server = spec.ends_with_server;
+        let supervisor = Some(supervisor);
+        let mut prepared = Prepared { id, control, ends_with_server, channel, supervisor };
         let order = Order {
             spec: spec.clone(),
             controllers: self.options.controllers.clone(),
@@ -143,7 +146,9 @@ impl Prepared {
                 let Some(supervisor) = self.supervisor.take() else {
                     return Err(LaunchError::Silent);
                 };
-                Child::new(self.id, self.control.clone(), supervisor, layers).map_err(failed)
+                let lifeline = self.channel.take().filter(|_| self.ends_with_server);
+                Child::new(self.id, self.control.clone(), supervisor, layers, lifeline)
+                    .map_err(failed)
             }
             FromSupervisor::Failed(error) => Err(LaunchError::Sandbox(error)),
             FromSupervisor::Ready { .. } => Err(LaunchError::Silent),

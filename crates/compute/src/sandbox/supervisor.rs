@@ -83,7 +83,8 @@ fn supervise(order: &Order, server: &mut Channel) -> Result<Option<Exit>, SetupE
     };
     let started_millis = clock.now_millis();
     let _ = server.send(&FromSupervisor::Started { layers });
-    let end = sandbox.run(&order.spec, log, &signals, &groups);
+    let lifeline = order.spec.ends_with_server.then_some(&*server);
+    let end = sandbox.run(&order.spec, log, &signals, &groups, lifeline);
     groups.remove();
     let ended_millis = clock.now_millis();
     let (status, cause) = (end.status, end.cause);

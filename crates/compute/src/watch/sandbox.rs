@@ -84,13 +84,15 @@ impl Sandbox {
         Self { inside, streams, ended: None, cause: None, kill_at: None }
     }
 
-    /// Looks after it until its last process is gone and its last line is in `log`.
+    /// Looks after it until its last process is gone and its last line is in `log`. Kills it when the
+    /// other end of `lifeline` is closed.
     pub(crate) fn run(
         mut self,
         spec: &ProcessSpec,
         mut log: LogWriter,
         signals: &Signals,
         groups: &Groups,
+        mut lifeline: Option<&Channel>,
     ) -> End {
         let pid = self.inside.pid();
         // A container's memory is limited by Docker.
@@ -105,7 +107,10 @@ impl Sandbox {
             let timeout = timeout.filter(|_| self.cause.is_none());
             let flushes = self.streams.iter().filter_map(|stream| stream.flush_at).min();
             let times = [timeout, self.kill_at, flushes, looks[0], looks[1]];
-            self.wait(times.into_iter().flatten().min(), signals, &mut log);
+            if self.wait(times.into_iter().flatten().min(), signals, lifeline, &mut log) {
+                lifeline = None;
+                self.kill(Cause::Stopped);
+            }
             let now = Instant::now();
             if signals.stop() {
                 self.stop(Cause::Stopped, spec.stop_grace);
@@ -141,16 +146,25 @@ impl Sandbox {
         self.ended.is_some()
     }
 
-    /// Waits for output, a message, a signal or the moment `until`.
-    fn wait(&mut self, until: Option<Instant>, signals: &Signals, log: &mut LogWriter) {
+    /// Waits for output, a message, a signal or the moment `until`. Whether the lifeline is cut.
+    fn wait(
+        &mut self,
+        until: Option<Instant>,
+        signals: &Signals,
+        lifeline: Option<&Channel>,
+        log: &mut LogWriter,
+    ) -> bool {
         let mut files =
             vec![PollFd::new(&self.inside, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        files.extend(lifeline.map(|lifeline| PollFd::new(lifeline, PollFlags::IN)));
         let open = self.streams.iter().filter(|stream| stream.open);
         files.extend(open.map(|stream| PollFd::new(&stream.pipe, PollFlags::IN)));
         let pause = until.map(|at| at.saturating_duration_since(Instant::now()));
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         let _ = poll(&mut files, pause.as_ref()); // a signal ends it early, which is right
         let told = !files[0].revents().is_empty();
+        // Nothing is ever said there: it can be read from when it is closed.
+        let is_cut = lifeline.is_some() && !files[2].revents().is_empty();
         drop(files);
         for stream in &mut self.streams {
             stream.take(log);
@@ -159,6 +173,7 @@ impl Sandbox {
         if told {
             self.hear();
         }
+        is_cut
     }
 
     fn hear(&mut self) {

@@ -1,8 +1,6 @@
 //! Statuses of Batch's jobs, and of arrays of them.
 
-use std::{fmt, str::FromStr};
-
-use crate::{StateName, UnknownStateError};
+use crate::{StateName, UnknownStateError, named::named};
 
 /// How a job of Batch stands, in Batch's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,20 +61,7 @@ impl BatchStatus {
     }
 }
 
-impl fmt::Display for BatchStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for BatchStatus {
-    type Err = UnknownStateError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|status| status.as_str() == text);
-        found.ok_or_else(|| UnknownStateError(text.to_owned()))
-    }
-}
+named!(UnknownStateError: BatchStatus);
 
 /// How many children of an array stand where, in the order of [`BatchStatus::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! What a job of Batch waits for, and what follows from it.
 
-use std::{fmt, str::FromStr};
-
-use crate::{JobEvent, StateName, UnknownStateError};
+use crate::{JobEvent, StateName, UnknownStateError, named::named};
 
 /// What somebody wants of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +9,19 @@ pub enum Asked {
     Cancel,
     /// That it ends.
     Terminate,
+}
+
+impl Asked {
+    const ALL: [Self; 2] = [Self::Cancel, Self::Terminate];
+
+    /// Its name in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Terminate => "terminate",
+        }
+    }
 }
 
 /// What has to be done about a job.
@@ -25,6 +36,18 @@ pub enum BatchToDo {
 }
 
 impl BatchToDo {
+    const ALL: [Self; 3] = [Self::Release, Self::Cancel, Self::Stop];
+
+    /// Its name in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+            Self::Stop => "stop",
+        }
+    }
+
     /// The event that does it.
     #[must_use]
     pub fn event(self) -> JobEvent {
@@ -75,36 +98,7 @@ impl BatchWait {
     }
 }
 
-macro_rules! text_of {
-    ($name:ty: $($variant:ident = $text:literal),*) => {
-        impl $name {
-            /// Its name in the database.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownStateError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($text => Ok(Self::$variant),)*
-                    _ => Err(UnknownStateError(text.to_owned())),
-                }
-            }
-        }
-    };
-}
-text_of!(Asked: Cancel = "cancel", Terminate = "terminate");
-text_of!(BatchToDo: Release = "release", Cancel = "cancel", Stop = "stop");
+named!(UnknownStateError: Asked, BatchToDo);
 
 #[cfg(test)]
 mod tests {

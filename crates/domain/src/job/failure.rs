@@ -1,8 +1,8 @@
 //! Why an attempt failed, as far as it matters for trying again.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
+
+use crate::named::named;
 
 /// Why an attempt failed. The class decides whether another one follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,17 +66,4 @@ impl FailureClass {
     }
 }
 
-impl fmt::Display for FailureClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for FailureClass {
-    type Err = ParseFailureClassError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|class| class.as_str() == text);
-        found.ok_or_else(|| ParseFailureClassError(text.to_owned()))
-    }
-}
+named!(ParseFailureClassError: FailureClass);

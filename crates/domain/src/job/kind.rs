@@ -1,6 +1,8 @@
 //! What names jobs, attempts and the processes that they run.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+
+use crate::named::named;
 
 /// What a job does. Names are unique within a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,20 +38,7 @@ impl JobKind {
     }
 }
 
-impl fmt::Display for JobKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for JobKind {
-    type Err = ParseJobKindError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| ParseJobKindError(text.to_owned()))
-    }
-}
+named!(ParseJobKindError: JobKind);
 
 /// A job's number in the database: unique over all kinds, growing with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,8 +1,7 @@
 //! The states of a job.
 
-use std::{fmt, str::FromStr};
-
 use super::{FailureClass, Limits, RetryPolicy, Token};
+use crate::named::named;
 
 /// Where a job stands. Instants are milliseconds since 1970.
 ///
@@ -195,25 +194,7 @@ impl Phase {
     }
 }
 
-macro_rules! text_of {
-    ($($name:ty),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownStateError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
-                found.ok_or_else(|| UnknownStateError(text.to_owned()))
-            }
-        }
-    )*};
-}
-text_of!(StopReason, StateName, Phase);
+named!(UnknownStateError: StopReason, StateName, Phase);
 
 impl JobState {
     /// The state without its data.

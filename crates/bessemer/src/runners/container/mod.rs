@@ -41,7 +41,7 @@ pub(crate) use inputs::{
     AT_ONCE, Input, LONGEST_MANIFEST, Source, inputs_below, names_of_manifest, open, open_all,
 };
 pub(crate) use place::{DockerOptions, Place, Runtime};
-pub(crate) use program::{OWN_PACKAGES, Program, open_to_all};
+pub(crate) use program::{Door, OWN_PACKAGES, Program, open_to_all, variables_of};
 pub(crate) use publish::{Merged, Seen};
 pub(crate) use runner::ContainerRunner;
 pub(crate) use site::Site;

@@ -47,11 +47,11 @@ const LATER_MILLIS: u64 = 60_000;
 
 /// How to reach the server from inside.
 #[derive(Debug)]
-pub(super) struct Door<'a> {
-    pub(super) endpoint: &'a str,
-    pub(super) key: &'a AccessKeyEntry,
+pub(crate) struct Door<'a> {
+    pub(crate) endpoint: &'a str,
+    pub(crate) key: &'a AccessKeyEntry,
     /// The S3 elsewhere, if the key is one there too.
-    pub(super) s3: Option<&'a ExternalS3>,
+    pub(crate) s3: Option<&'a ExternalS3>,
 }
 
 /// The order for the process of an instance, whose folder is ready to be handed over.
@@ -206,7 +206,11 @@ fn usual_variables(environment: &Environment) -> Vec<(String, String)> {
 }
 
 /// What points AWS clients to the server. The ARN tells the region.
-fn variables_of(door: &Door<'_>, inside: Option<&str>, arn: &str) -> Vec<(String, String)> {
+pub(crate) fn variables_of(
+    door: &Door<'_>,
+    inside: Option<&str>,
+    arn: &str,
+) -> Vec<(String, String)> {
     let region = arn.split(':').nth(3).unwrap_or_default();
     let s3 = door.s3.map(|s3| ("AWS_ENDPOINT_URL_S3", s3.endpoint()));
     let variables = [

@@ -153,3 +153,17 @@ def test_a_pipeline_of_functions_hands_on_what_they_return(server):
     assert "no luck with seven" in told["failure"]
     unfinished = "Unable to retrieve step output as the step fails is not in Completed status."
     assert told["raised"] == f"RemoteFunctionError: {unfinished}"
+
+
+def test_a_pipeline_is_stopped_tried_again_and_run_in_part(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/pipeline_ends.py", clients.SCRIPTS / "source"))
+    assert told["parallelism"] == {"MaxParallelExecutionSteps": 2}
+    assert told["stopped"] == {"Prepare": "Succeeded", "Endless": "Stopped"}
+    assert told["updated"] == ["late", "told after"]
+    assert told["attempts"] == {"Prepare": 1, "Endless": 2}
+    assert told["one_by_one"] == {"MaxParallelExecutionSteps": 1}
+    assert told["selected"] == {"Prepare": True, "Measure": False}
+    assert told["given"] == [{"Name": "Count", "Value": "6"}]
+    # Schedules are not there yet.
+    code, message = told["triggers"]
+    assert code == "NotImplemented" and "scheduler" in message.lower()

@@ -5,9 +5,11 @@ import contextlib
 import io
 import json
 import random
+import re
 import signal
 import sqlite3
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -388,9 +390,8 @@ import boto3, sys, time, uuid
 time.sleep(0.15)
 boto3.client("s3").put_object(Bucket="data", Key=f"ran/{sys.argv[1]}/{uuid.uuid4()}", Body=b"")
 """
-    with platform.running(tmp_path / "data") as server:
-        # The address of before is what steps know.
-        server.listen = server.address.removeprefix("http://")
+    # The address of before is what steps know.
+    with platform.running(tmp_path / "data", keeps_address=True) as server:
         work.make_bucket(server)
         names = [f"S{index}" for index in range(8)]
         steps = [
@@ -540,3 +541,90 @@ def test_the_command_line_runs_shows_and_draws_pipelines(server, tmp_path):
     server.run("pipeline", "retry", "by-hand")
     assert server.run("pipeline", "watch", "by-hand", expect=10).stdout.endswith("too large\n")
     server.run("pipeline", "show", "nowhere", expect=3)
+
+
+def planned(server, *arguments):
+    """The steps of a plan by name."""
+    plan = json.loads(server.run("pipeline", "plan", *arguments, "--json").stdout)
+    return {step.pop("StepName"): step for step in plan["Steps"]}
+
+
+def test_a_plan_says_what_would_run_and_what_is_cached(server, tmp_path):
+    cache = {"CacheConfig": {"Enabled": True}}
+    score, copy, check = (step | cache for step in scoring(server))
+    del check["CacheConfig"]
+    file = tmp_path / "foreseen.json"
+    file.write_text(pipelines.definition(score, copy, check, parameters=LIMITS))
+    before = planned(server, file)
+    assert list(before) == ["Score", "Copy", "Check", "Good", "Bad"]
+    assert {name: step["Prospect"] for name, step in before.items()} == {
+        "Score": "Runs", "Copy": "RunsUnlessCached", "Check": "Unknown", "Good": "Unknown", "Bad": "Unknown",
+    }
+    assert "`Score`" in before["Copy"]["Reason"] and "`Check`" in before["Good"]["Reason"]
+    assert "foreseen" not in server.run("pipeline", "ls").stdout.split()
+    execution = json.loads(server.run("pipeline", "run", file, "--json").stdout)["PipelineExecutionArn"]
+    pipelines.ended(server, execution)
+    after = planned(server, "foreseen")
+    for step in ("Score", "Copy"):
+        assert after[step]["Prospect"] == "Cached" and after[step]["SourcePipelineExecutionArn"] == execution
+    assert after["Check"]["Outcome"] == "True"
+    assert after["Good"]["Prospect"] == "Runs" and after["Bad"]["Prospect"] == "Skipped"
+    place = "foreseen/" + execution.rsplit("/", 1)[1]
+    said = server.run("pipeline", "plan", file, "-p", "Limit=1").stdout
+    assert said == (
+        f"cached     Score  from {place}\ncached     Copy  from {place}\nfalse      Check\n"
+        "skipped    Good  it is for `Check` being true\nfails      Bad  mse above 1.0 in foreseen\n"
+    )
+    assert planned(server, file, "-p", "Mse=4")["Score"]["Prospect"] == "Runs"
+    assert "`Limit` must be of type Float" in server.run("pipeline", "plan", file, "-p", "Limit=x", expect=3).stderr
+    server.run("pipeline", "plan", "nowhere", expect=3)
+
+
+def test_a_drawing_has_all_steps_and_arrows_apart(server, tmp_path):
+    wide = [pipelines.processing(server, f"Wide-{index}", NOTHING) for index in range(5)]
+    last = pipelines.processing(server, "Last", NOTHING, DependsOn=["Wide-0", "Wide-4", "Good"])
+    above = pipelines.compare("GreaterThan", 1, 2)
+    check = pipelines.condition("Check", [above], [pipelines.fail("Stop", "x")], [
+        pipelines.processing(server, "Good", NOTHING),
+    ], DependsOn=["Wide-2"])
+    file = tmp_path / "drawn.json"
+    file.write_text(pipelines.definition(*wide, check, last))
+    drawing = ElementTree.fromstring(server.run("pipeline", "graph", file, "--format", "svg").stdout)
+    tag = "{http://www.w3.org/2000/svg}"
+    boxes = [[float(box.get(side)) for side in ("x", "y", "width", "height")] for box in drawing.iter(tag + "rect") if box.get("x")]
+    names = [text.text for text in drawing.iter(tag + "text") if not text.get("class")]
+    assert names == [f"Wide-{index}" for index in range(5)] + ["Check", "Stop", "Good", "Last"]
+    width, height = float(drawing.get("width")), float(drawing.get("height"))
+    for index, (x, y, w, h) in enumerate(boxes):
+        assert 0 <= x and x + w <= width and 0 <= y and y + h <= height, names[index]
+        for other_x, other_y, other_w, other_h in boxes[:index]:
+            is_apart = x + w <= other_x or other_x + other_w <= x or y + h <= other_y or other_y + other_h <= y
+            assert is_apart, names[index]
+    tops = dict(zip(names, (box[1] for box in boxes)))
+    assert tops["Wide-2"] < tops["Check"] < tops["Good"] < tops["Last"]
+    arrows = [path.get("d") for path in drawing.iter(tag + "path") if path.get("class") == "arrow"]
+    assert len(arrows) == 6
+    for arrow in arrows:
+        heights = [float(place.split()[1]) for place in re.findall(r"[-\d.]+ [-\d.]+", arrow)]
+        assert heights == sorted(heights), "arrows lead down"
+    labels = [text.text for text in drawing.iter(tag + "text") if text.get("class") == "label"]
+    assert sorted(labels) == ["false", "true"]
+
+
+def test_a_python_file_defines_a_pipeline(server, tmp_path):
+    file = tmp_path / "by_dict.py"
+    text = pipelines.definition(pipelines.fail("Stop", pipelines.join(" ", "not", get("Parameters.Why"))), parameters=[
+        {"Name": "Why", "Type": "String", "DefaultValue": "today"},
+    ])
+    file.write_text(f"import helper\nprint('a word')\npipeline = helper.given({text!r})\n")
+    (tmp_path / "helper.py").write_text("import json\ngiven = json.loads\n")
+    ran = server.run("pipeline", "run", file, "-p", "Why=now", "--wait", expect=10)
+    assert "not now" in ran.stdout and "by-dict/" in ran.stdout
+    assert "a word" in ran.stderr and "a word" not in ran.stdout
+    assert server.run("pipeline", "plan", file).stdout == "fails      Stop  not today\n"
+    file.write_text("if __name__ == '__main__':\n    pipeline = {}\n")
+    assert "has no `pipeline`" in server.run("pipeline", "run", file, expect=3).stderr
+    file.write_text("raise KeyError('a fault of mine')\n")
+    assert "a fault of mine" in server.run("pipeline", "graph", file, expect=3).stderr
+    assert "no-python" in server.run("pipeline", "graph", file, "--python", "no-python", expect=4).stderr
+    server.run("pipeline", "run", tmp_path / "nothing.py", expect=4)

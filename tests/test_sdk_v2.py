@@ -1,6 +1,7 @@
 """Version 2 of SageMaker's Python SDK, unmodified, under `bessemer exec`."""
 
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -167,3 +168,13 @@ def test_a_pipeline_is_stopped_tried_again_and_run_in_part(server):
     # Schedules are not there yet.
     code, message = told["triggers"]
     assert code == "NotImplemented" and "scheduler" in message.lower()
+
+
+def test_a_file_with_a_pipeline_is_planned_and_run(server):
+    file, python = clients.SCRIPTS / "sdk_v2" / "defined.py", os.environ[clients.SDK_V2]
+    said = server.run("pipeline", "plan", file, "--python", python, timeout=280)
+    assert [line.split() for line in said.stdout.splitlines()[:2]] == [["run", "Count"], ["false", "Check"]]
+    ran = server.run("pipeline", "run", file, "--python", python, "--wait", timeout=280)
+    assert "Succeeded  defined-in-a-file/" in ran.stdout
+    failed = server.run("pipeline", "run", "defined-in-a-file", "-p", "Numbers=6", "--wait", expect=10)
+    assert "too many" in failed.stdout

@@ -18,5 +18,6 @@ pub use driver::{Backend, NewRun, Pipelines, PipelinesOptions, StepStart, Task};
 pub use error::PipelinesError;
 pub use execution::{
     Advanced, Answer, Effect, Ending, Event, Execution, Facts, Failure, Hit, Order, Outcome,
-    Refused, Selection, Source, Status, StepRun, StepState, StopCause, listed, needs_of, outputs,
+    Planned, Prospect, Refused, Selection, Source, Status, StepRun, StepState, StopCause, listed,
+    needs_of, outputs,
 };

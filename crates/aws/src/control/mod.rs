@@ -11,7 +11,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{caller::Caller, platform::Platform};
+use crate::{caller::Caller, platform::Platform, sagemaker};
 
 /// What requests are signed for.
 pub(crate) const SERVICE: &str = "bessemer";
@@ -36,6 +36,7 @@ pub(crate) async fn call(
         "RetryJob" => jobs::retry(platform, input(body)?).await,
         "JobStatistics" => jobs::statistics(platform, input(body)?).await,
         "JobLogs" => logs::read(platform, input(body)?).await,
+        "PlanPipeline" => sagemaker::plan_pipeline(platform, caller, input(body)?).await,
         other => {
             let message = format!("there is no operation `{other}`");
             Err(ServiceError::new("UnknownOperationException", message).with_status(404))

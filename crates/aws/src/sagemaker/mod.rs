@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::{caller::Caller, decode::decode, platform::Platform, server::unsupported};
 pub use jobs::{FinalMetric, JobRequest, JobResult};
 pub use pipelines::StepBackend;
+pub(crate) use pipelines::plan as plan_pipeline;
 pub use transform::TransformRequest;
 
 /// Answers a call.

@@ -37,52 +37,60 @@ const SDK_SETTINGS: &str = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    
 
 impl Exec {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let access = self.data.client_access()?;
-        let internal = |error: anyhow::Error| Failure::new(ExitCode::Internal, error);
-        let folder = tempfile::Builder::new().prefix("bessemer-exec-").tempdir();
-        let folder = folder.map_err(|error| internal(error.into()))?;
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|error| internal(error.into()))?;
-        let status = runtime.block_on(self.follow(&access, folder.path()))?;
-        drop(folder);
-        // The command's own code, or what shells make of a signal.
-        std::process::exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
-    }
-
-    async fn follow(&self, access: &Access, folder: &Path) -> Result<ExitStatus, Failure> {
-        let internal = |error: anyhow::Error| Failure::new(ExitCode::Internal, error);
         let (program, arguments) = self.command.split_first().ok_or_else(|| {
             Failure::usage("no command is given").with_hint("write it behind `--`")
         })?;
-        let server = access.endpoint.trim_start_matches("http://");
-        let front = StsFront::start(server).await.map_err(internal)?;
-        let through = front.variables(&folder.join("certificates.pem"));
-        let settings = folder.join("sagemaker.yaml");
-        std::fs::write(&settings, SDK_SETTINGS).map_err(|error| internal(error.into()))?;
         let mut command = Command::new(program);
-        command.args(arguments).envs(access.variables());
-        command.envs(through.map_err(|error| internal(error.into()))?);
-        if std::env::var_os("SAGEMAKER_USER_CONFIG_OVERRIDE").is_none() {
-            command.env("SAGEMAKER_USER_CONFIG_OVERRIDE", settings);
-        }
-        // Profiles and session tokens of elsewhere would go before the key.
-        for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
-            command.env_remove(name);
-        }
-        if access.s3.is_none() {
-            command.env_remove("AWS_ENDPOINT_URL_S3");
-        }
-        let child = command.spawn().map_err(|error| {
-            let code = match error.kind() {
-                io::ErrorKind::NotFound => ExitCode::NotFound,
-                io::ErrorKind::PermissionDenied => ExitCode::Denied,
-                _ => ExitCode::Internal,
-            };
-            Failure::new(code, anyhow::anyhow!("run `{}`: {error}", program.display()))
-        })?;
-        wait(child).await.map_err(|error| internal(error.into()))
+        command.args(arguments);
+        let status = run_for_clients(&self.data, command)?;
+        // The command's own code, or what shells make of a signal.
+        std::process::exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
     }
+}
+
+/// Runs a command whose AWS clients talk to the server, to its end.
+pub(super) fn run_for_clients(data: &DataOptions, command: Command) -> Result<ExitStatus, Failure> {
+    let access = data.client_access()?;
+    let internal = |error: io::Error| Failure::new(ExitCode::Internal, error);
+    let folder = tempfile::Builder::new().prefix("bessemer-exec-").tempdir().map_err(internal)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().map_err(internal)?;
+    runtime.block_on(follow(command, &access, folder.path()))
+}
+
+async fn follow(
+    mut command: Command,
+    access: &Access,
+    folder: &Path,
+) -> Result<ExitStatus, Failure> {
+    let internal = |error: anyhow::Error| Failure::new(ExitCode::Internal, error);
+    let server = access.endpoint.trim_start_matches("http://");
+    let front = StsFront::start(server).await.map_err(internal)?;
+    let through = front.variables(&folder.join("certificates.pem"));
+    let settings = folder.join("sagemaker.yaml");
+    std::fs::write(&settings, SDK_SETTINGS).map_err(|error| internal(error.into()))?;
+    command.envs(access.variables());
+    command.envs(through.map_err(|error| internal(error.into()))?);
+    if std::env::var_os("SAGEMAKER_USER_CONFIG_OVERRIDE").is_none() {
+        command.env("SAGEMAKER_USER_CONFIG_OVERRIDE", settings);
+    }
+    // Profiles and session tokens of elsewhere would go before the key.
+    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
+        command.env_remove(name);
+    }
+    if access.s3.is_none() {
+        command.env_remove("AWS_ENDPOINT_URL_S3");
+    }
+    let child = command.spawn().map_err(|error| {
+        let code = match error.kind() {
+            io::ErrorKind::NotFound => ExitCode::NotFound,
+            io::ErrorKind::PermissionDenied => ExitCode::Denied,
+            _ => ExitCode::Internal,
+        };
+        let program = command.as_std().get_program().display();
+        Failure::new(code, anyhow::anyhow!("run `{program}`: {error}"))
+    })?;
+    wait(child).await.map_err(|error| internal(error.into()))
 }
 
 /// Waits for the command. SIGTERM is passed on; SIGINT and SIGHUP reach it from the terminal.

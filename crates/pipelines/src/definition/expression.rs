@@ -36,6 +36,16 @@ pub enum Expression {
     },
 }
 
+impl Expression {
+    /// The step that it refers to. What the URI of a file refers to is an expression by itself.
+    pub(crate) fn into_step(self) -> Option<String> {
+        match self {
+            Self::Step { step, .. } | Self::PropertyFile { step, .. } => Some(step),
+            Self::Parameter(_) | Self::Variable(_) | Self::File { .. } => None,
+        }
+    }
+}
+
 /// What can be known of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variable {

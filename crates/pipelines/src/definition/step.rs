@@ -107,7 +107,7 @@ impl StepKind {
 
 impl Step {
     /// All that the step refers to, with what is wrong about references.
-    pub(super) fn expressions(&self) -> Vec<Result<Expression, super::ExpressionProblem>> {
+    pub(crate) fn expressions(&self) -> Vec<Result<Expression, super::ExpressionProblem>> {
         let mut found = Vec::new();
         expressions(&self.arguments, &mut found);
         match &self.kind {
@@ -126,14 +126,7 @@ impl Step {
 
     /// What [`Step::waits_for`] is.
     pub(super) fn dependencies(&self) -> BTreeSet<String> {
-        let referred =
-            self.expressions().into_iter().flatten().filter_map(|expression| match expression {
-                Expression::Step { step, .. } | Expression::PropertyFile { step, .. } => Some(step),
-                // What the URI of a file refers to is there by itself.
-                Expression::Parameter(_) | Expression::Variable(_) | Expression::File { .. } => {
-                    None
-                }
-            });
+        let referred = self.expressions().into_iter().flatten().filter_map(Expression::into_step);
         let named = self.depends_on.iter().cloned();
         let condition = self.branch.iter().map(|branch| branch.condition.clone());
         referred.chain(named).chain(condition).collect()

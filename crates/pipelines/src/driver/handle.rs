@@ -45,7 +45,7 @@ pub struct NewRun {
 /// All executions. Clones are of the same.
 #[derive(Clone)]
 pub struct Pipelines {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {

@@ -5,6 +5,7 @@ mod events;
 mod handle;
 mod live;
 mod perform;
+mod plan;
 mod records;
 
 pub use backend::{Backend, StepStart, Task};

@@ -93,14 +93,7 @@ impl Shared {
         while let Some(effect) = left.pop_front() {
             let event = match effect {
                 Effect::LookUp { step, key, since } => {
-                    let pipeline = live.record.pipeline;
-                    let found = self.store.pipelines().result(pipeline, &step, &key, since).await?;
-                    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-                    let hit = found.map(|result| Hit {
-                        properties: json(&result.properties),
-                        metadata: json(&result.metadata),
-                        execution: result.execution,
-                    });
+                    let hit = self.look_up(live.record.pipeline, &step, &key, since).await?;
                     Event::LookedUp { step, hit }
                 }
                 Effect::Read { uri } => {
@@ -118,6 +111,23 @@ impl Shared {
             left.extend(advanced.effects);
         }
         Ok(Advanced { next, effects: later })
+    }
+
+    /// The latest result of a step that was made from the same, at `since` or later.
+    pub(super) async fn look_up(
+        &self,
+        pipeline: i64,
+        step: &str,
+        key: &str,
+        since: u64,
+    ) -> Result<Option<Hit>, PipelinesError> {
+        let found = self.store.pipelines().result(pipeline, step, key, since).await?;
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        Ok(found.map(|result| Hit {
+            properties: json(&result.properties),
+            metadata: json(&result.metadata),
+            execution: result.execution,
+        }))
     }
 
     /// Does what follows from a state that is kept.

@@ -146,7 +146,7 @@ impl Settling<'_> {
         Scope { definition: self.definition, execution: &self.next, now: self.now, job_name }
     }
 
-    fn order_of(&self, step: &Step, attempt: u32) -> Result<Order, Missing> {
+    pub(super) fn order_of(&self, step: &Step, attempt: u32) -> Result<Order, Missing> {
         let facts = &self.next.facts;
         let name = names::of_attempt(facts, &step.name, attempt);
         let scope = self.scope(&name);
@@ -174,7 +174,7 @@ impl Settling<'_> {
         Ok(order)
     }
 
-    fn decide(&self, step: &Step) -> Result<bool, Missing> {
+    pub(super) fn decide(&self, step: &Step) -> Result<bool, Missing> {
         let StepKind::Condition(conditions) = &step.kind else { return Ok(true) };
         let scope = self.scope("");
         let mut value_of = |value: &Value| scope.resolve(value);
@@ -184,6 +184,11 @@ impl Settling<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// What the result of `order` is found by, if the step is cached.
+    pub(super) fn cache_key(&self, step: &Step, order: &Order) -> Option<String> {
+        cache::key(step, order, self.model_of(order))
     }
 
     /// What was described of the model that `order` names, if this execution has made it.
@@ -200,7 +205,7 @@ impl Settling<'_> {
 
     /// Begins a step, or has an earlier result looked for.
     fn look_up(&mut self, step: &Step, order: Order) {
-        let key = cache::key(step, &order, self.model_of(&order));
+        let key = self.cache_key(step, &order);
         let Some(run) = self.next.steps.get_mut(&step.name) else { return };
         run.cache_key.clone_from(&key);
         let Some((key, valid)) = key.zip(step.cache) else {

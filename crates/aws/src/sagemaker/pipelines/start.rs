@@ -33,7 +33,7 @@ pub(super) struct StartPipelineExecution {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PipelineParameter {
+pub(super) struct PipelineParameter {
     name: String,
     value: String,
 }
@@ -93,14 +93,14 @@ pub(super) async fn start(
 }
 
 /// An id in the form of AWS's.
-fn execution_id() -> String {
+pub(super) fn execution_id() -> String {
     const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let bytes: [u8; 12] = rand::random();
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
 }
 
 /// The values of all parameters, or all that is wrong with those given.
-fn values(
+pub(super) fn values(
     definition: &Definition,
     given: &[PipelineParameter],
 ) -> Result<Map<String, Value>, Error> {

@@ -2,7 +2,9 @@
 
 mod diff;
 mod graph;
+mod plan;
 mod run;
+mod source;
 mod text;
 mod which;
 
@@ -44,11 +46,13 @@ enum PipelineCommand {
     },
     /// Show an execution and its steps
     Show(Which),
-    /// Start an execution of a pipeline, or of a definition in a file
+    /// Start an execution of a pipeline, or of one that a file defines
     Run(run::Run),
+    /// Say what an execution would do: which steps would run, which are cached, what is not known yet
+    Plan(plan::Plan),
     /// Follow an execution to its end; the exit code is 10 if it failed, 12 if it was stopped
     Watch(Which),
-    /// Draw a pipeline as Mermaid or DOT
+    /// Draw a pipeline as SVG, Mermaid or DOT
     Graph(graph::Graph),
     /// Say why an execution is where it is
     Why(Which),
@@ -69,12 +73,13 @@ impl Pipeline {
         match self.command {
             PipelineCommand::Ls { name, limit, json } => list(&remote, name, limit, json),
             PipelineCommand::Show(which) => show(&remote, &which),
-            PipelineCommand::Run(run) => run.run(&remote),
+            PipelineCommand::Run(run) => run.run(&remote, &self.data),
+            PipelineCommand::Plan(plan) => plan.run(&remote, &self.data),
             PipelineCommand::Watch(which) => {
                 let arn = which.arn(&remote)?;
                 watch(&remote, &arn, which.json)
             }
-            PipelineCommand::Graph(graph) => graph.run(&remote),
+            PipelineCommand::Graph(graph) => graph.run(&remote, &self.data),
             PipelineCommand::Why(which) => {
                 let arn = which.arn(&remote)?;
                 let (execution, steps) = (described(&remote, &arn)?, steps(&remote, &arn)?);

@@ -58,6 +58,26 @@ pub(super) fn whole(execution: &Value, steps: &[Value]) -> String {
     line(execution) + &steps.collect::<String>()
 }
 
+/// What an execution would do, a line a step.
+pub(super) fn plan(plan: &Value) -> String {
+    let line = |step: &Value| {
+        let word = match (text(step, "Prospect"), text(step, "Outcome")) {
+            ("Runs" | "RunsUnlessCached", _) => "run",
+            ("Decides", outcome) => &outcome.to_lowercase(),
+            (other, _) => &other.to_lowercase(),
+        };
+        let mut line = format!("{word:<10} {}", text(step, "StepName"));
+        if let Some(arn) = step["SourcePipelineExecutionArn"].as_str() {
+            line.push_str(&format!("  from {}", name(arn)));
+        }
+        if let Some(reason) = step["Reason"].as_str() {
+            line.push_str(&format!("  {reason}"));
+        }
+        line + "\n"
+    };
+    plan["Steps"].as_array().into_iter().flatten().map(line).collect()
+}
+
 /// Why an execution is where it is.
 pub(super) fn why(execution: &Value, steps: &[Value]) -> String {
     let of = |statuses: &[&str]| -> Vec<String> {

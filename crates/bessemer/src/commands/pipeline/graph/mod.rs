@@ -1,18 +1,19 @@
 //! `bessemer pipeline graph`: a pipeline's steps and what they wait for, drawn.
 
-use std::{fs, path::Path};
+mod layers;
+mod svg;
 
 use bessemer_domain::ExitCode;
 use bessemer_pipelines::{Definition, Step};
 use clap::{Args, ValueEnum};
 
-use super::which;
-use crate::{failure::Failure, remote::Remote, report::print};
+use super::source::Source;
+use crate::{failure::Failure, remote::Remote, report::print, wiring::data::DataOptions};
 
 #[derive(Debug, Args)]
 pub(super) struct Graph {
-    /// A pipeline's name, or a file with a definition (`*.json`)
-    pipeline: String,
+    #[command(flatten)]
+    source: Source,
     /// The language to draw in
     #[arg(long, value_enum, default_value_t = Language::Mermaid)]
     format: Language,
@@ -20,24 +21,17 @@ pub(super) struct Graph {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Language {
+    Svg,
     Mermaid,
     Dot,
 }
 
 impl Graph {
-    pub(super) fn run(self, remote: &Remote) -> Result<ExitCode, Failure> {
-        let file = Path::new(&self.pipeline);
-        let text = if file.extension().is_some_and(|end| end == "json") {
-            fs::read_to_string(file).map_err(|error| {
-                let text = anyhow::anyhow!("read `{}`: {error}", file.display());
-                Failure::new(ExitCode::NotFound, text)
-            })?
-        } else {
-            let known = which::pipeline(remote, &self.pipeline, None)?;
-            known["PipelineDefinition"].as_str().unwrap_or_default().to_owned()
-        };
+    pub(super) fn run(self, remote: &Remote, data: &DataOptions) -> Result<ExitCode, Failure> {
+        let text = self.source.definition(remote, data)?;
         let definition = Definition::parse(&text).map_err(Failure::usage)?;
         print(&match self.format {
+            Language::Svg => svg::draw(&definition),
             Language::Mermaid => mermaid(&definition),
             Language::Dot => dot(&definition),
         });

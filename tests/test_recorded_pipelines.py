@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit import clients, pipelines, platform, work
+from kit import clients, functions, pipelines, platform, work
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -74,6 +74,11 @@ if __name__ == "__main__":
     json.dump({"mse": mse}, open(os.path.join(folder, "measured.json"), "w"))
 """
 
+SUBMIT = """
+def handler(event, context):
+    return {"statusCode": "200", "jobIds": f"{event['input_uri']} {event['max_jobs']}"}
+"""
+
 CODE = "kinto/code/a0a126f2d643e20e48a0e0644a184809fdd8110b2dbfa6c7eb06db25dcab5958/train.py"
 CONFIGURATION = (
     "kinto/PostProc/input/conf/8d9afcb82d6d8c41fb9f45b6dc371700af3e34da53ad40b6ec6e4b71c0167d9c/configuration.json"
@@ -135,11 +140,9 @@ def step(steps, name):
 
 
 def kinto():
-    """The definition of SDK v2, but for what is not there: the program of Spark's image, and functions."""
+    """The definition of SDK v2, but for what is not there: the program of Spark's image."""
     whole = definition("pipeline_sdk_v2")
     step(whole["Steps"], "PostProc")["Arguments"]["AppSpecification"]["ContainerEntrypoint"][0] = "python3"
-    whole["Steps"] = [one for one in whole["Steps"] if one["Type"] != "Lambda"]
-    step(whole["Steps"], "WaitBatch")["Arguments"]["job_ids"] = "1,2"
     return whole
 
 
@@ -154,16 +157,17 @@ def test_a_definition_of_sdk_v2_with_all_its_steps_runs(server):
     for source in SOURCES:
         put(server, source, work.packed(train__py=TRAIN))
     url = server.client("sqs").create_queue(QueueName="cbq")["QueueUrl"]
+    functions.create(server.client("lambda"), "submit-batch", SUBMIT)
     create(server, "kinto", kinto())
 
     first = pipelines.start(server, "kinto", parameters={"TargetDate": "2026-01-01"})
     told = answer(server, url, ("job_status", "done"))
-    assert told["arguments"] == {"job_ids": "1,2"} and told["pipelineExecutionArn"] == first
+    assert told["arguments"] == {"job_ids": "s3://bkt/in/ 1"} and told["pipelineExecutionArn"] == first
     pipelines.ended(server, first, seconds=280)
     steps = pipelines.steps(server, first)
     made = ["MakeModel-CreateModel", "Register-RegisterModel", "CreateModelOld", "RegisterColl-RegisterModel"]
     ran = ["PreProc", "Train", "TrainEvaluation", "Predict", "PostProc"]
-    assert sorted(steps) == sorted([*ran, *made, "Check", "WaitBatch"])
+    assert sorted(steps) == sorted([*ran, *made, "Check", "SubmitBatch", "WaitBatch"])
     assert {one["StepStatus"] for one in steps.values()} == {"Succeeded"}
     scores = np.array(read(server, "pred/rows.csv.out").decode().split(), dtype=float)
     assert np.abs(scores - rows[:, 2]).max() < 0.5
@@ -182,8 +186,8 @@ def test_a_definition_of_sdk_v2_with_all_its_steps_runs(server):
     steps = pipelines.steps(server, second)
     hits = {name: one["CacheHitResult"] for name, one in steps.items() if "CacheHitResult" in one}
     source = {"SourcePipelineExecutionArn": first}
-    assert hits == {"PreProc": source, "Train": source}
-    assert set(steps) == {"PreProc", "Train", "TrainEvaluation", "Check", "WaitBatch", "Fail"}
+    assert hits == {"PreProc": source, "Train": source, "SubmitBatch": source}
+    assert set(steps) == {"PreProc", "Train", "TrainEvaluation", "Check", "SubmitBatch", "WaitBatch", "Fail"}
     started = found["CreationTime"].strftime("%Y-%m-%dT")
     assert f"Step `Fail`: MSE above 6.0 {started}" in found["FailureReason"]
 

@@ -170,6 +170,18 @@ def test_a_pipeline_is_stopped_tried_again_and_run_in_part(server):
     assert code == "NotImplemented" and "scheduler" in message.lower()
 
 
+def test_a_pipeline_packs_a_script_with_the_model_that_it_has_trained(server, tmp_path):
+    features = models.rows(30, seed=9)
+    score = write(tmp_path / "rows.csv", models.csv_of(features))
+    source = clients.SCRIPTS / "source"
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/repacked.py", labelled(tmp_path), score, source))
+    assert told["status"] == "Succeeded", told["reason"]
+    packing = ["Create-RepackModel-0", "Register-RepackModel-0"]
+    assert told["steps"] == sorted([*packing, "Create-CreateModel", "Register-RegisterModel", "Score", "Train"])
+    answers = np.array(clients.read(server, told["scores"]).split(), dtype=np.float32)
+    assert ((answers > 0.5) == (features[:, 0] > 0)).mean() > 0.9
+
+
 def test_a_file_with_a_pipeline_is_planned_and_run(server):
     file, python = clients.SCRIPTS / "sdk_v2" / "defined.py", os.environ[clients.SDK_V2]
     said = server.run("pipeline", "plan", file, "--python", python, timeout=280)

@@ -184,9 +184,9 @@ def test_a_pipeline_packs_a_script_with_the_model_that_it_has_trained(server, tm
 
 def test_a_file_with_a_pipeline_is_planned_and_run(server):
     file, python = clients.SCRIPTS / "sdk_v2" / "defined.py", os.environ[clients.SDK_V2]
-    said = server.run("pipeline", "plan", file, "--python", python, timeout=280)
+    said = server.run("pipeline", "plan", file, "--python", python, timeout=570)
     assert [line.split() for line in said.stdout.splitlines()[:2]] == [["run", "Count"], ["false", "Check"]]
-    ran = server.run("pipeline", "run", file, "--python", python, "--wait", timeout=280)
+    ran = server.run("pipeline", "run", file, "--python", python, "--wait", timeout=570)
     assert "Succeeded  defined-in-a-file/" in ran.stdout
     failed = server.run("pipeline", "run", "defined-in-a-file", "-p", "Numbers=6", "--wait", expect=10)
     assert "too many" in failed.stdout

@@ -17,7 +17,7 @@ def run(server, client, script, *arguments, **options):
     """Runs a script as a user would, with nothing set but what `bessemer exec` sets."""
     python = os.environ[client]
     script = script if isinstance(script, Path) else SCRIPTS / script
-    return server.run("exec", "--", python, script, *arguments, timeout=280, **options)
+    return server.run("exec", "--", python, script, *arguments, timeout=570, **options)
 
 
 def told(ran):

@@ -182,7 +182,7 @@ impl<'d> Planner<'d> {
         let mut referred =
             step.expressions().into_iter().flatten().filter_map(|expression| match expression {
                 Expression::Step { step, .. } | Expression::PropertyFile { step, .. } => Some(step),
-                Expression::Parameter(_) | Expression::Variable(_) => None,
+                _ => None,
             });
         match (referred.find(is_to_come), &step.kind) {
             (None, _) => Prospect::Fails(reason),

@@ -29,8 +29,9 @@ pub use drive::resume_tuning;
 pub(super) use drive::wait;
 pub(super) use stop::stop_named;
 
-/// What a search is, where it stands.
+/// The status of a search that makes training jobs.
 const IN_PROGRESS: &str = "InProgress";
+/// The status of one that waits for them to stop.
 const STOPPING: &str = "Stopping";
 
 /// The kind of job that searches are made of.

@@ -6,12 +6,16 @@ use sha2::{Digest, Sha256};
 
 /// The ranges of a request.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 pub(super) struct ParameterRanges {
-    integer_parameter_ranges: Vec<NumberRange>,
-    continuous_parameter_ranges: Vec<NumberRange>,
-    categorical_parameter_ranges: Vec<CategoricalRange>,
-    pub(super) auto_parameters: Vec<Value>,
+    #[serde(rename = "IntegerParameterRanges")]
+    integer: Vec<NumberRange>,
+    #[serde(rename = "ContinuousParameterRanges")]
+    continuous: Vec<NumberRange>,
+    #[serde(rename = "CategoricalParameterRanges")]
+    categorical: Vec<CategoricalRange>,
+    #[serde(rename = "AutoParameters")]
+    pub(super) auto: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -58,16 +62,16 @@ impl Space {
     /// The space of some ranges, or what is wrong with them.
     pub(super) fn of(ranges: &ParameterRanges) -> Result<Self, String> {
         let mut dimensions = Vec::new();
-        for range in &ranges.categorical_parameter_ranges {
+        for range in &ranges.categorical {
             if range.values.is_empty() {
                 return Err(format!("The range of {} has no values", range.name));
             }
             dimensions.push((range.name.clone(), Dimension::Categorical(range.values.clone())));
         }
-        for range in &ranges.integer_parameter_ranges {
+        for range in &ranges.integer {
             dimensions.push((range.name.clone(), range.integer()?));
         }
-        for range in &ranges.continuous_parameter_ranges {
+        for range in &ranges.continuous {
             dimensions.push((range.name.clone(), range.continuous()?));
         }
         if dimensions.is_empty() {

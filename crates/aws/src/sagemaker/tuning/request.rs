@@ -43,11 +43,13 @@ pub(super) struct Objective {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct ResourceLimits {
-    max_number_of_training_jobs: Option<u32>,
-    max_parallel_training_jobs: u32,
-    max_runtime_in_seconds: Option<u64>,
+    #[serde(rename = "MaxNumberOfTrainingJobs")]
+    training_jobs: Option<u32>,
+    #[serde(rename = "MaxParallelTrainingJobs")]
+    parallel: u32,
+    #[serde(rename = "MaxRuntimeInSeconds")]
+    runtime: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,7 +114,7 @@ impl Search {
         let objective = objective.ok_or("HyperParameterTuningJobObjective is required")?;
         let definition = input["TrainingJobDefinition"].clone();
         check_definition(&definition, &objective)?;
-        if !config.parameter_ranges.auto_parameters.is_empty() {
+        if !config.parameter_ranges.auto.is_empty() {
             return Err(unsupported("ParameterRanges.AutoParameters"));
         }
         let space = Space::of(&config.parameter_ranges)?;
@@ -123,7 +125,7 @@ impl Search {
             return Err(format!("Hyperparameter {both} is static and has a range"));
         }
         let limits = config.resource_limits;
-        let most = jobs(&limits, is_grid.then(|| space.combinations()))?;
+        let most = jobs(&limits, is_grid.then_some(&space))?;
         let criteria = config.tuning_job_completion_criteria;
         if criteria.convergence_detected["CompleteOnConvergence"] == "Enabled" {
             return Err(unsupported("TuningJobCompletionCriteria.ConvergenceDetected"));
@@ -135,8 +137,8 @@ impl Search {
             is_grid,
             seed: config.random_seed,
             most,
-            parallel: limits.max_parallel_training_jobs,
-            millis: limits.max_runtime_in_seconds.map(|seconds| seconds.saturating_mul(1_000)),
+            parallel: limits.parallel,
+            millis: limits.runtime.map(|seconds| seconds.saturating_mul(1_000)),
             target: criteria.target_objective_metric_value,
             not_improving: not_improving.max_number_of_training_jobs_not_improving,
             definition,
@@ -159,12 +161,26 @@ impl Search {
         for own in ["DefinitionName", "TuningObjective", "HyperParameterRanges"] {
             members.shift_remove(own);
         }
+        if let Some(resources) = members.shift_remove("HyperParameterTuningResourceConfig") {
+            members.insert("ResourceConfig".to_owned(), resource_config(resources));
+        }
         let fixed = members.shift_remove("StaticHyperParameters");
         let mut all = fixed.and_then(|fixed| fixed.as_object().cloned()).unwrap_or_default();
         all.extend(self.tuned(seed, index));
         members.insert("HyperParameters".to_owned(), Value::Object(all));
         job
     }
+}
+
+/// Resources as a training job asks for them: of several kinds of instances, the first is there.
+fn resource_config(mut resources: Value) -> Value {
+    let Some(members) = resources.as_object_mut() else { return resources };
+    members.shift_remove("AllocationStrategy");
+    let kinds = members.shift_remove("InstanceConfigs");
+    if let Some(Value::Object(first)) = kinds.map(|mut kinds| kinds[0].take()) {
+        members.extend(first);
+    }
+    resources
 }
 
 /// A request as it is kept: training jobs are told what is sought.
@@ -194,10 +210,7 @@ fn check_supported(input: &Value) -> Result<(), String> {
     if !definition.is_object() {
         return Err("TrainingJobDefinition is required".to_owned());
     }
-    check_absent(
-        &members(definition),
-        &["HyperParameterTuningResourceConfig", "HyperParameterRanges", "TuningObjective"],
-    )
+    check_absent(&members(definition), &["HyperParameterRanges", "TuningObjective"])
 }
 
 /// That what is sought is among the metrics, if it says which there are.
@@ -215,10 +228,10 @@ fn check_definition(definition: &Value, objective: &Objective) -> Result<(), Str
     ))
 }
 
-/// How many training jobs there are; of a grid, `combinations` has as many as there can be.
-fn jobs(limits: &ResourceLimits, combinations: Option<Option<u64>>) -> Result<u32, String> {
-    let asked = limits.max_number_of_training_jobs;
-    let most = match (combinations, asked) {
+/// How many training jobs there are: in a grid, as many as there can be.
+fn jobs(limits: &ResourceLimits, grid: Option<&Space>) -> Result<u32, String> {
+    let asked = limits.training_jobs;
+    let most = match (grid.map(Space::combinations), asked) {
         (None, None) => {
             return Err("ResourceLimits must have a MaxNumberOfTrainingJobs".to_owned());
         }
@@ -234,7 +247,7 @@ fn jobs(limits: &ResourceLimits, combinations: Option<Option<u64>>) -> Result<u3
         }
         (Some(Some(all)), _) => all,
     };
-    let parallel = limits.max_parallel_training_jobs;
+    let parallel = limits.parallel;
     match u32::try_from(most).ok().filter(|most| *most <= MOST.0) {
         None => Err(format!("A tuning job has {} training jobs at most, it has {most}", MOST.0)),
         Some(_) if parallel > MOST.1 => {
@@ -281,6 +294,19 @@ pub(super) mod tests {
         assert_eq!(job["HyperParameters"][OBJECTIVE], "loss");
         assert!(["a", "b"].contains(&job["HyperParameters"]["kind"].as_str().unwrap()));
         assert!(job.get("DefinitionName").is_none() && job.get("StaticHyperParameters").is_none());
+        let mut chosen = request();
+        chosen["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = json!({
+            "VolumeKmsKeyId": "k", "AllocationStrategy": "Prioritized", "InstanceConfigs": [
+                { "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5 },
+                { "InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5 },
+            ],
+        });
+        let job = Search::of(&chosen).unwrap().training_job(1, 0);
+        let resources = json!({
+            "VolumeKmsKeyId": "k", "InstanceType": "ml.m5.large", "InstanceCount": 1,
+            "VolumeSizeInGB": 5,
+        });
+        assert_eq!(job["ResourceConfig"], resources);
         let mut grid = request();
         grid["HyperParameterTuningJobConfig"]["Strategy"] = json!("Grid");
         grid["HyperParameterTuningJobConfig"]["ResourceLimits"] =

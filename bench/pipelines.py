@@ -1,9 +1,11 @@
-"""Measures pipelines and queues: five steps beside Dagster and Metaflow, 1,000 executions at once,
-messages a second.
+"""Measures pipelines, queues and functions: five steps beside Dagster and Metaflow, 1,000 executions at
+once, messages and invocations a second.
 
-    cargo xtask bench pipelines [--executions 1000] [--cases queues,steps,executions]
+    cargo xtask bench pipelines [--executions 1000] [--cases queues,functions,steps,executions]
 """
 
+import base64
+import io
 import json
 import os
 import shutil
@@ -11,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 from report import verdict
@@ -65,6 +68,37 @@ def latency(wire, url):
         taken.append((time.perf_counter() - begun) * 1000)
         sender.call(wire.sqs("DeleteMessage", {"QueueUrl": url, "ReceiptHandle": handle}))
     return median_and_late(taken)
+
+
+def functions(options):
+    """Invocations a second of a function that answers at once."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("code.py", "def handler(event, context):\n    return event\n")
+    function = {
+        "FunctionName": "bench", "Runtime": "python3.11", "Role": ROLE, "Handler": "code.handler",
+        "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
+    }
+    with serving("functions") as server:
+        wire, line = server.wire, server.wire.connect()
+
+        def call(path, request):
+            body = json.dumps(request).encode()
+            return wire.signed("lambda", path, {"Content-Type": "application/json"}, body)
+
+        line.call(call("/2015-03-31/functions", function))
+        invoke = call("/2015-03-31/functions/bench/invocations", {"number": 1})
+        line.call(invoke)
+        taken = []
+        for _ in range(200):
+            begun = time.perf_counter()
+            line.call(invoke)
+            taken.append((time.perf_counter() - begun) * 1000)
+        fast = statistics.median(taken) <= 5
+        yield ["a warm invocation, median (99th percentile)", median_and_late(taken), "≤ 5 ms", verdict(fast)]
+        rate(wire, [invoke] * 200, 4)
+        found = rate(wire, [invoke] * options.invocations, 4)
+        yield ["warm invocations a second, 4 connections", f"{found:,.0f}", "≥ 500", verdict(found >= 500)]
 
 
 def nothing(number):
@@ -196,5 +230,7 @@ def median_and_late(taken):
     return f"{statistics.median(taken):.1f} ms ({taken[int(len(taken) * 0.99)]:.1f} ms)"
 
 
-CASES = {case.__name__: case for case in (queues, steps, executions)}
-run_cases("pipelines", CASES, __doc__, messages=2_000, runs=10, executions=1_000)
+CASES = {case.__name__: case for case in (queues, functions, steps, executions)}
+run_cases(
+    "pipelines", CASES, __doc__, messages=2_000, invocations=3_000, runs=10, executions=1_000
+)

@@ -78,8 +78,7 @@ def variables(store):
 @contextlib.contextmanager
 def over_bessemer(folder):
     """A server over another, which keeps its address when it is started again."""
-    with platform.running(folder / "store") as store:
-        store.listen = store.address.removeprefix("http://")
+    with platform.running(folder / "store", keeps_address=True) as store:
         store.run("keys", "create")
         jobs = json.loads((store.folder / "keys.json").read_text())["keys"][-1]
         with over(folder / "data", variables(store), (jobs["id"], jobs["secret"])) as server:

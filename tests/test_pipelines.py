@@ -390,9 +390,8 @@ import boto3, sys, time, uuid
 time.sleep(0.15)
 boto3.client("s3").put_object(Bucket="data", Key=f"ran/{sys.argv[1]}/{uuid.uuid4()}", Body=b"")
 """
-    with platform.running(tmp_path / "data") as server:
-        # The address of before is what steps know.
-        server.listen = server.address.removeprefix("http://")
+    # The address of before is what steps know.
+    with platform.running(tmp_path / "data", keeps_address=True) as server:
         work.make_bucket(server)
         names = [f"S{index}" for index in range(8)]
         steps = [

@@ -962,8 +962,7 @@ def test_no_message_is_lost_and_none_returns_over_kills(tmp_path, is_fifo):
     print(f"seed {seed}")
     chance = random.Random(seed)
     ledger, ended = Ledger(), threading.Event()
-    with platform.running(tmp_path / "data") as server:
-        server.listen = server.address.removeprefix("http://")
+    with platform.running(tmp_path / "data", keeps_address=True) as server:
         sqs = server.client("sqs")
         url = (fifo if is_fifo else queue)(sqs, VisibilityTimeout="2")
         work = [

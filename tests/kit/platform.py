@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -17,6 +19,15 @@ REGION = "eu-central-1"
 ROLE = "arn:aws:iam::000000000000:role/bessemer"
 
 
+def free_port():
+    """A port that no client gets for its own end while the server is away."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 def now():
     """Milliseconds since 1970."""
     return int(time.time() * 1000)
@@ -25,14 +36,14 @@ def now():
 class Platform:
     """A data directory and, while it runs, its server."""
 
-    def __init__(self, folder, *options, env=None):
+    def __init__(self, folder, *options, env=None, keeps_address=False):
         self.folder = folder
         self.options = options
         self.env = env or {}
         self.process = None
         self.said = folder.parent / f"{folder.name}.log"
         self.address = None
-        self.listen = "127.0.0.1:0"
+        self.listen = f"127.0.0.1:{free_port() if keeps_address else 0}"
 
     def start(self):
         self.log = open(self.said, "ab")

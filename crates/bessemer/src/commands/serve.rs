@@ -1,9 +1,11 @@
 //! `bessemer serve`: the server in the foreground.
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -28,6 +30,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
+    time::sleep,
 };
 
 use crate::{
@@ -68,13 +71,15 @@ pub(super) struct Serve {
 
 /// How long attempts may go on when the server ends; those that run longer are taken over.
 const SHUTDOWN_GRACE_MILLIS: u64 = 1_000;
+/// How long to wait for a port that is taken.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let settings = self.settings()?;
         check_address(&settings.server)?;
         tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
+            .with_writer(io::stderr)
             .with_ansi(false)
             .with_target(false)
             // It would tell of a log that can't be written in that very log, and panic.
@@ -107,12 +112,8 @@ impl Serve {
         let others = external.iter().flat_map(ExternalKeys::all).collect();
         let keys = Arc::new(KeyRing::of(&directory).with(others));
         first_key(&keys, &directory)?;
-        let listen = config.server.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|error| {
-            let text = anyhow::anyhow!("listen at `{listen}`: {error}");
-            Failure::new(ExitCode::Configuration, text).with_hint("choose another by `--listen`")
-        })?;
-        let internal = |error: std::io::Error| Failure::new(ExitCode::Internal, error);
+        let listener = listen(config.server.listen).await?;
+        let internal = |error: io::Error| Failure::new(ExitCode::Internal, error);
         let address = listener.local_addr().map_err(internal)?;
         let platform = platform(&directory, store, (keys, external), &config, address, &shutdown)
             .await
@@ -141,6 +142,25 @@ impl Serve {
         pipelines.shutdown();
         jobs.shutdown(SHUTDOWN_GRACE_MILLIS).await;
         Ok(ExitCode::Ok)
+    }
+}
+
+/// Takes the port. A child that the last server was forking when it was killed holds it for a moment.
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let patience = Instant::now() + PORT_PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
+                sleep(PORT_PATIENCE / 50).await;
+            }
+            bound => {
+                return bound.map_err(|error| {
+                    let text = anyhow::anyhow!("listen at `{address}`: {error}");
+                    let failure = Failure::new(ExitCode::Configuration, text);
+                    failure.with_hint("choose another by `--listen`")
+                });
+            }
+        }
     }
 }
 
@@ -296,7 +316,7 @@ fn first_key(keys: &KeyRing, directory: &Path) -> Result<(), Failure> {
 }
 
 /// Becomes true on SIGTERM or SIGINT.
-fn shutdown() -> std::io::Result<watch::Receiver<bool>> {
+fn shutdown() -> io::Result<watch::Receiver<bool>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (tell, told) = watch::channel(false);
@@ -326,5 +346,5 @@ fn not_opened(error: StoreError) -> Failure {
 
 /// Tells people; where stderr is closed nobody is there to be told.
 fn say(text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+    let _ = io::Write::write_all(&mut io::stderr(), format!("{text}\n").as_bytes());
 }

@@ -33,10 +33,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Starts a step. The same task may come again after a restart, and is then not run twice.
     fn start(&self, task: Task) -> BoxFuture<'_, Result<StepStart, Failure>>;
 
-    /// Returns when a step that was started has ended. Not called for callbacks.
+    /// Returns when a step that was started has ended. Not called for callbacks. After a restart it
+    /// calls functions again: they have ended with the server.
     fn wait(&self, task: Task) -> BoxFuture<'_, Outcome>;
 
-    /// Tells a step to end; of a callback, whoever works on it.
+    /// Tells a step to end; of a callback, whoever works on it. Not called for functions.
     fn stop(&self, task: Task) -> BoxFuture<'_, ()>;
 
     /// Reads a file of JSON.

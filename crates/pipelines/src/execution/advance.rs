@@ -62,10 +62,12 @@ impl Settling<'_> {
 
     fn resume(&mut self) {
         self.next.reading.clear();
-        let mut effects = Vec::new();
+        let (mut effects, mut stopped) = (Vec::new(), Vec::new());
         for (name, run) in &self.next.steps {
             let step = || name.clone();
             match &run.state {
+                // A function has ended with the server that it was waited for by.
+                StepState::Stopping(..) if !self.can_be_stopped(name) => stopped.push(step()),
                 StepState::Starting(order) | StepState::Executing(order) if !order.is_taken => {
                     effects.push(Effect::Start { step: step() });
                 }
@@ -76,13 +78,15 @@ impl Settling<'_> {
                     effects.push(Effect::Watch { step: step() });
                 }
                 StepState::Stopping(order, _) => {
-                    effects.push(Effect::Watch { step: step() });
-                    effects.extend(self.can_be_stopped(name).then(|| stop(name, order)));
+                    effects.extend([Effect::Watch { step: step() }, stop(name, order)]);
                 }
                 _ => {}
             }
         }
         self.effects.extend(effects);
+        for name in stopped {
+            self.ended(&name, Outcome::Stopped);
+        }
     }
 
     fn looked_up(&mut self, name: &str, hit: Option<Hit>) {

@@ -13,7 +13,7 @@ use super::{
     super::{error::Error, jobs, models, processing, registry, training, transform, tuning},
     callback_step,
     definition::object,
-    outcome,
+    lambda_step, outcome,
 };
 use crate::{caller::Caller, platform::Platform};
 
@@ -32,10 +32,6 @@ impl StepBackend {
     }
 
     async fn begin(&self, task: &Task) -> Result<StepStart, Failure> {
-        if matches!(task.step.kind, StepKind::Callback(_)) {
-            let sent = callback_step::send(&self.platform.queues, task, "Executing").await;
-            return sent.map(StepStart::Started);
-        }
         let (operation, member) = match &task.step.kind {
             StepKind::Processing => ("CreateProcessingJob", "ProcessingJobName"),
             StepKind::Training => ("CreateTrainingJob", "TrainingJobName"),
@@ -43,6 +39,11 @@ impl StepBackend {
             StepKind::Transform => ("CreateTransformJob", "TransformJobName"),
             StepKind::Model => ("CreateModel", "ModelName"),
             StepKind::RegisterModel => ("CreateModelPackage", "ClientToken"),
+            StepKind::Lambda(_) => return Ok(StepStart::Started(lambda_step::known(task))),
+            StepKind::Callback(_) => {
+                let sent = callback_step::send(&self.platform.queues, task, "Executing").await;
+                return sent.map(StepStart::Started);
+            }
             other => return Err(not_run(other)),
         };
         let mut input = task.order.arguments.clone();
@@ -192,6 +193,9 @@ impl Backend for StepBackend {
 
     fn wait(&self, task: Task) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
+            if matches!(task.step.kind, StepKind::Lambda(_)) {
+                return lambda_step::run(&self.platform.functions, &task).await;
+            }
             let kind = job_kind(&task.step.kind);
             loop {
                 let ended = match (kind, &task.step.kind) {

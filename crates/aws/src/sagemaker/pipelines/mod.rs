@@ -8,6 +8,7 @@ mod changes;
 mod definition;
 mod describe;
 mod execution;
+mod lambda_step;
 mod list;
 mod outcome;
 mod plan;

@@ -177,8 +177,8 @@ fn resource_config(mut resources: Value) -> Value {
     let Some(members) = resources.as_object_mut() else { return resources };
     members.shift_remove("AllocationStrategy");
     let kinds = members.shift_remove("InstanceConfigs");
-    if let Some(Value::Object(first)) = kinds.map(|mut kinds| kinds[0].take()) {
-        members.extend(first);
+    if let Some(first) = kinds.as_ref().and_then(|kinds| kinds[0].as_object()) {
+        members.extend(first.clone());
     }
     resources
 }

@@ -183,7 +183,8 @@ fn resource_config(mut resources: Value) -> Value {
     resources
 }
 
-/// A request as it is kept: training jobs are told what is sought.
+/// A request as it is kept: training jobs are told what is sought, and SDKs that attach to it which
+/// instances they have.
 pub(super) fn completed(mut input: Value) -> Value {
     let objective = &input["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"];
     let metric = objective["MetricName"].clone();
@@ -196,6 +197,9 @@ pub(super) fn completed(mut input: Value) -> Value {
             definition["StaticHyperParameters"] = json!({});
         }
         definition["StaticHyperParameters"][OBJECTIVE] = metric;
+        if let Some(resources) = definition.get("HyperParameterTuningResourceConfig") {
+            definition["ResourceConfig"] = resource_config(resources.clone());
+        }
     }
     input
 }
@@ -307,6 +311,7 @@ pub(super) mod tests {
             "VolumeSizeInGB": 5,
         });
         assert_eq!(job["ResourceConfig"], resources);
+        assert_eq!(completed(chosen)["TrainingJobDefinition"]["ResourceConfig"], resources);
         let mut grid = request();
         grid["HyperParameterTuningJobConfig"]["Strategy"] = json!("Grid");
         grid["HyperParameterTuningJobConfig"]["ResourceLimits"] =

@@ -1,7 +1,7 @@
-"""Measures pipelines, queues and functions: five steps beside Dagster and Metaflow, 1,000 executions at
-once, messages and invocations a second.
+"""Measures pipelines, queues, functions and arrays of jobs: five steps beside Dagster and Metaflow, 1,000
+executions at once, messages and invocations a second, an array of 10,000 jobs.
 
-    cargo xtask bench pipelines [--executions 1000] [--cases queues,functions,steps,executions]
+    cargo xtask bench pipelines [--executions 1000] [--cases queues,functions,arrays,steps,executions]
 """
 
 import base64
@@ -81,13 +81,8 @@ def functions(options):
     }
     with serving("functions") as server:
         wire, line = server.wire, server.wire.connect()
-
-        def call(path, request):
-            body = json.dumps(request).encode()
-            return wire.signed("lambda", path, {"Content-Type": "application/json"}, body)
-
-        line.call(call("/2015-03-31/functions", function))
-        invoke = call("/2015-03-31/functions/bench/invocations", {"number": 1})
+        line.call(wire.rest("lambda", "/2015-03-31/functions", function))
+        invoke = wire.rest("lambda", "/2015-03-31/functions/bench/invocations", {"number": 1})
         line.call(invoke)
         taken = []
         for _ in range(200):
@@ -225,12 +220,62 @@ def listed(wire, line, name):
         request["NextToken"] = page["NextToken"]
 
 
+def arrays(options):
+    """What a large array costs beside its jobs: it waits for another, and is cancelled. Then a smaller one
+    that runs."""
+    with serving("arrays") as server:
+        wire, line = server.wire, server.wire.connect()
+
+        def call(operation, **request):
+            return line.json(wire.batch(operation, request))
+
+        def submit(size, **request):
+            request |= {"jobName": "bench", "jobQueue": "bench", "jobDefinition": "bench"}
+            return call("SubmitJob", arrayProperties={"size": size}, **request)["jobId"]
+
+        def wait_for_end(job, status):
+            while (found := call("DescribeJobs", jobs=[job])["jobs"][0])["status"] not in ("SUCCEEDED", "FAILED"):
+                time.sleep(0.02)
+            size, ended = found["arrayProperties"]["size"], found["arrayProperties"]["statusSummary"][status]
+            if ended != size:
+                sys.exit(f"{ended} of {size} jobs are {status}")
+
+        call("CreateComputeEnvironment", computeEnvironmentName="bench", type="UNMANAGED")
+        order = [{"order": 1, "computeEnvironment": "bench"}]
+        call("CreateJobQueue", jobQueueName="bench", priority=1, computeEnvironmentOrder=order)
+        container = {
+            "image": IMAGE, "command": ["/bin/true"], "resourceRequirements": [
+                {"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "256"},
+            ],
+        }
+        call("RegisterJobDefinition", jobDefinitionName="bench", type="container", containerProperties=container)
+        begun = time.perf_counter()
+        running = submit(options.running)
+        wait_for_end(running, "SUCCEEDED")
+        found = options.running / (time.perf_counter() - begun)
+        yield [f"jobs of an array a second, {options.running:,} that do nothing", f"{found:,.0f}", "", ""]
+        sleeping = container | {"command": ["sleep", "3600"]}
+        call("RegisterJobDefinition", jobDefinitionName="sleeps", type="container", containerProperties=sleeping)
+        first = call("SubmitJob", jobName="first", jobQueue="bench", jobDefinition="sleeps")["jobId"]
+        begun = time.perf_counter()
+        large = submit(options.children, dependsOn=[{"jobId": first}])
+        submitted = time.perf_counter() - begun
+        call("TerminateJob", jobId=large, reason="bench")
+        wait_for_end(large, "FAILED")
+        whole = time.perf_counter() - begun
+        yield [f"an array of {options.children:,} submitted", f"{submitted:.1f} s", "", ""]
+        figures = [f"{whole:.1f} s", "≤ 30 s", verdict(whole <= 30)]
+        yield ["the same, and cancelled: every job has ended", *figures]
+        call("TerminateJob", jobId=first, reason="bench")
+
+
 def median_and_late(taken):
     taken = sorted(taken)
     return f"{statistics.median(taken):.1f} ms ({taken[int(len(taken) * 0.99)]:.1f} ms)"
 
 
-CASES = {case.__name__: case for case in (queues, functions, steps, executions)}
+CASES = {case.__name__: case for case in (queues, functions, arrays, steps, executions)}
 run_cases(
-    "pipelines", CASES, __doc__, messages=2_000, invocations=3_000, runs=10, executions=1_000
+    "pipelines", CASES, __doc__, messages=2_000, invocations=3_000, running=500, children=10_000, runs=10,
+    executions=1_000,
 )

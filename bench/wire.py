@@ -30,6 +30,15 @@ class Wire:
         """The same of a queue."""
         return self.json("sqs", "1.0", f"AmazonSQS.{operation}", request)
 
+    def batch(self, operation, request):
+        """The same of Batch."""
+        return self.rest("batch", f"/v1/{operation.lower()}", request)
+
+    def rest(self, service, path, request):
+        """The same of a service whose operations have paths."""
+        headers = {"Content-Type": "application/json"}
+        return self.signed(service, path, headers, json.dumps(request).encode())
+
     def json(self, service, version, target, request):
         headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
         return self.signed(service, "/", headers, json.dumps(request).encode())

@@ -20,9 +20,8 @@ STEPS = ["SubmitJobs", "WaitForJobs", "Summarize"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with platform.running(tmp_path_factory.mktemp("batch-callback") / "data") as server:
-        # The address of before is what functions and jobs know.
-        server.listen = server.address.removeprefix("http://")
+    # The address of before is what functions and jobs know.
+    with platform.running(tmp_path_factory.mktemp("batch-callback") / "data", keeps_address=True) as server:
         yield server
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 from botocore.exceptions import ClientError
 
-from kit import functions, platform
+from kit import functions, platform, work
 
 ACCOUNT = "000000000000"
 
@@ -87,8 +87,8 @@ def test_messages_go_to_a_function_and_are_deleted(server):
     sqs = server.client("sqs")
     attribute = {"colour": {"DataType": "String", "StringValue": "blue"}}
     sent = sqs.send_message(QueueUrl=url, MessageBody="first", MessageAttributes=attribute)
-    functions.until(lambda: events(server, "plain"))
-    functions.until(lambda: is_empty(server, url))
+    work.until(lambda: events(server, "plain"))
+    work.until(lambda: is_empty(server, url))
     [event] = events(server, "plain")
     [record] = event["Records"]
     assert record["messageId"] == sent["MessageId"] and record["md5OfBody"] == sent["MD5OfMessageBody"]
@@ -98,7 +98,7 @@ def test_messages_go_to_a_function_and_are_deleted(server):
     for batch in range(3):
         entries = [{"Id": str(number), "MessageBody": f"{batch}-{number}"} for number in range(10)]
         sqs.send_message_batch(QueueUrl=url, Entries=entries)
-    functions.until(lambda: len(bodies(server, "plain")) >= 31 and is_empty(server, url))
+    work.until(lambda: len(bodies(server, "plain")) >= 31 and is_empty(server, url))
     assert bodies(server, "plain") == sorted(["first"] + [f"{batch}-{number}" for batch in range(3) for number in range(10)])
     assert max(len(event["Records"]) for event in events(server, "plain")) <= 5
     assert client.get_event_source_mapping(UUID=uuid)["LastProcessingResult"] == "OK"
@@ -124,11 +124,11 @@ def test_poison_goes_to_the_dead_letter_queue(server, tells):
     sqs = server.client("sqs")
     entries = [{"Id": body, "MessageBody": body} for body in (["poison", "good", "well"] if tells else ["poison"])]
     sqs.send_message_batch(QueueUrl=url, Entries=entries)
-    [letter] = functions.until(lambda: sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages"))
+    [letter] = work.until(lambda: sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages"))
     assert letter["Body"] == "poison"
-    functions.until(lambda: is_empty(server, url))
+    work.until(lambda: is_empty(server, url))
     # A call that began late may still be under way when its message is a dead letter already.
-    functions.until(lambda: bodies(server, name).count("poison") == 2)
+    work.until(lambda: bodies(server, name).count("poison") == 2)
     if tells:
         seen = bodies(server, name)
         assert (seen.count("good"), seen.count("well")) == (1, 1)
@@ -147,7 +147,7 @@ def test_what_no_filter_wants_is_deleted(server):
     sqs = server.client("sqs")
     for message in [*others, *wanted]:
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(message))
-    functions.until(lambda: len(bodies(server, "filtered")) == 2 and is_empty(server, url))
+    work.until(lambda: len(bodies(server, "filtered")) == 2 and is_empty(server, url))
     assert bodies(server, "filtered") == sorted(json.dumps(message) for message in wanted)
 
 
@@ -165,7 +165,7 @@ def test_a_mapping_is_disabled_changed_and_enabled(server):
     assert (changed["BatchSize"], changed["ScalingConfig"]) == (25, {"MaximumConcurrency": 2})
     assert events(server, "switched") == []
     assert client.update_event_source_mapping(UUID=uuid, Enabled=True)["State"] == "Enabling"
-    functions.until(lambda: is_empty(server, url))
+    work.until(lambda: is_empty(server, url))
     assert [len(event["Records"]) for event in events(server, "switched")] == [25]
     assert client.update_event_source_mapping(UUID=uuid, Enabled=False)["State"] == "Disabling"
     assert client.get_event_source_mapping(UUID=uuid)["State"] == "Disabled"
@@ -187,7 +187,7 @@ def handler(event, context):
     sqs = server.client("sqs")
     for number in range(9):
         sqs.send_message(QueueUrl=url, MessageBody=f"{number:02}", MessageGroupId="one")
-    functions.until(lambda: is_empty(server, url))
+    work.until(lambda: is_empty(server, url))
     listed = server.client("s3").list_objects_v2(Bucket="seen", Prefix="line/")["Contents"]
     assert [found["Key"] for found in listed] == [f"line/1-{number:02}" for number in range(9)]
 
@@ -225,13 +225,13 @@ def test_queues_are_told_of_what_became_of_events(server):
     )
     sqs = server.client("sqs")
     good = functions.invoke(client, "told", {"n": 2}, InvocationType="Event")
-    [message] = functions.until(lambda: sqs.receive_message(QueueUrl=success, WaitTimeSeconds=1).get("Messages"))
+    [message] = work.until(lambda: sqs.receive_message(QueueUrl=success, WaitTimeSeconds=1).get("Messages"))
     record = json.loads(message["Body"])
     assert record["requestContext"]["condition"] == "Success"
     assert record["requestContext"]["requestId"] == good["ResponseMetadata"]["RequestId"]
     assert (record["requestPayload"], record["responsePayload"]) == ({"n": 2}, {"n": 0.5})
     bad = functions.invoke(client, "told", {"n": 0}, InvocationType="Event")
-    [letter] = functions.until(
+    [letter] = work.until(
         lambda: sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1, MessageAttributeNames=["All"]).get("Messages")
     )
     assert json.loads(letter["Body"]) == {"n": 0}
@@ -255,5 +255,5 @@ def test_no_message_is_lost_when_the_server_is_killed(tmp_path):
                 sent.add(body)
             server.restart(signal.SIGKILL)
             url = server.client("sqs").get_queue_url(QueueName="killed")["QueueUrl"]
-        functions.until(lambda: is_empty(server, url), 120)
+        work.until(lambda: is_empty(server, url))
         assert set(bodies(server, "killed")) == sent

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import time
 import zipfile
 
 from kit import platform
@@ -44,12 +43,3 @@ def invoke(client, name, event=None, **options):
 
 def tail(answer):
     return base64.b64decode(answer["LogResult"]).decode()
-
-
-def until(look, patience=60):
-    """What `look` finds, once it finds something."""
-    end = time.monotonic() + patience
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-    return found

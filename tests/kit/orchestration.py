@@ -118,7 +118,7 @@ class Orchestration(Kills):
         self.ordered = Deliveries(url("ordered.fifo", FifoQueue="true"))
         self.events = url("events", VisibilityTimeout=str(VISIBILITY))
         self.questions = url("questions", VisibilityTimeout="2")
-        functions.create(server.client("lambda"), "teller", FUNCTION, Timeout=VISIBILITY - 1)
+        teller = functions.create(server.client("lambda"), "teller", FUNCTION, Timeout=VISIBILITY - 1)["FunctionArn"]
         server.client("lambda").create_event_source_mapping(
             FunctionName="teller", BatchSize=5,
             EventSourceArn=f"arn:aws:sqs:{platform.REGION}:000000000000:events",
@@ -128,10 +128,12 @@ class Orchestration(Kills):
             "Arguments": {}, "OutputParameters": [{"OutputName": "answer", "OutputType": "String"}],
         }
         answer = pipelines.get("Steps.Ask.OutputParameters['answer']")
-        pipelines.create(
-            server, "asking", pipelines.processing(server, "Prepare", SCRIPT), ask,
-            pipelines.processing(server, "Use", SCRIPT, answer),
-        )
+        tell = {
+            "Name": "Tell", "Type": "Lambda", "FunctionArn": teller, "Arguments": {"told": answer},
+            "OutputParameters": [],
+        }
+        use = pipelines.processing(server, "Use", SCRIPT, answer, DependsOn=["Tell"])
+        pipelines.create(server, "asking", pipelines.processing(server, "Prepare", SCRIPT), ask, tell, use)
 
     def execution(self, arn):
         return pipelines.described(self.server, arn)["PipelineExecutionStatus"]
@@ -182,10 +184,13 @@ class Orchestration(Kills):
             made += len(names)
             ends = [self.check_runs(name)["state"] for name in names]
             succeeded = self.execution(arn) == "Succeeded"
-            if succeeded != (ends == ["succeeded"] * 2) or (succeeded and len(steps) != 3):
+            if succeeded != (ends == ["succeeded"] * 2) or (succeeded and len(steps) != 4):
                 self.wrong.append(f"{arn} is {self.execution(arn)}, its jobs {ends}")
-            if len(self.callbacks.get(arn, ())) > 1:
-                self.wrong.append(f"{arn} asked {len(self.callbacks[arn])} times")
+            tokens = self.callbacks.get(arn, ())
+            if len(tokens) > 1:
+                self.wrong.append(f"{arn} asked {len(tokens)} times")
+            if succeeded and not all(work.exists(self.server, f"told/{token}") for token in tokens):
+                self.wrong.append(f"{arn} called no function")
         pages = self.server.client("sagemaker").get_paginator("list_processing_jobs").paginate()
         listed = sum(len(page["ProcessingJobSummaries"]) for page in pages)
         if listed != made:

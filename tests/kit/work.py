@@ -185,7 +185,7 @@ def log(server, kind, name, host="algo-1"):
     ]
 
 
-def until(condition, what, seconds=120):
+def until(condition, what="what was waited for", seconds=120):
     """Waits until `condition` is true, and says what it was."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

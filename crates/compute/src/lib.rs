@@ -2,13 +2,14 @@
 //! ([`logs`]), and the Python environments that it runs in ([`Environments`]).
 //!
 //! **A process survives its server.** Between the server and the user's command stand two processes
-//! of ours, which are the same binary run as `bessemer __sandbox` (see [`sandbox_main`]):
+//! of ours. They are copies of one that the server starts with its first sandbox, which is the same
+//! binary run as `bessemer __sandbox` (see [`sandbox_main`]) and ends with the server:
 //!
 //! ```text
-//! server ──► supervisor ──► init (PID 1 of the sandbox) ──► the command
-//!            outside; holds      inside; reaps orphans,        └── whatever it starts
-//!            the log pipes,      passes SIGTERM on
-//!            limits, notes
+//! server ──► its copies: supervisor ──► init (PID 1 of the sandbox) ──► the command
+//!                       outside; holds      inside; reaps orphans,        └── whatever it starts
+//!                       the log pipes,      passes SIGTERM on
+//!                       limits, notes
 //! ```
 //!
 //! The supervisor writes the log, stops what outlives its time and keeps the limits, whether the

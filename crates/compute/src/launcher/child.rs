@@ -5,7 +5,6 @@ use std::{
     io::{self},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -30,15 +29,12 @@ pub struct ProcessId {
 }
 
 /// A sandboxed process. Dropping this leaves it running, unless its order says that it ends with its
-/// server; one that this server started should be waited for, or its entry stays in the system's table
-/// until the server ends.
+/// server.
 pub struct Child {
     id: ProcessId,
     control: PathBuf,
     /// Names the supervisor, whatever its number comes to mean.
     process: OwnedFd,
-    /// Ours to reap, if we started it.
-    started: Mutex<Option<std::process::Child>>,
     layers: Vec<LayerState>,
     /// Its supervisor ends all when this is closed.
     _lifeline: Option<Channel>,
@@ -89,13 +85,11 @@ impl Child {
     pub(super) fn new(
         id: ProcessId,
         control: PathBuf,
-        started: std::process::Child,
+        process: OwnedFd,
         layers: Vec<LayerState>,
         lifeline: Option<Channel>,
-    ) -> io::Result<Self> {
-        let process = pidfd_open(Pid::from_child(&started), PidfdFlags::empty())?;
-        let started = Mutex::new(Some(started));
-        Ok(Self { id, control, process, started, layers, _lifeline: lifeline })
+    ) -> Self {
+        Self { id, control, process, layers, _lifeline: lifeline }
     }
 
     /// Finds the process of `control` again.
@@ -122,8 +116,8 @@ impl Child {
             };
         };
         let control = control.to_owned();
-        let (started, layers) = (Mutex::new(None), Vec::new());
-        Ok(Attached::Running(Self { id, control, process, started, layers, _lifeline: None }))
+        let layers = Vec::new();
+        Ok(Attached::Running(Self { id, control, process, layers, _lifeline: None }))
     }
 
     /// The process to look for after a restart: the supervisor, which stands for the sandbox.
@@ -187,11 +181,6 @@ impl Child {
     }
 
     fn ended(&self) -> Result<Exit, LaunchError> {
-        if let Some(mut started) =
-            self.started.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            let _ = started.wait(); // it has ended: this only reaps
-        }
         let note = EndNote::read(&self.control);
         match note.map_err(|source| self.failed("read the notes in", source))? {
             Some(EndNote::Ended(exit)) => Ok(exit),

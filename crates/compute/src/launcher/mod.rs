@@ -2,6 +2,7 @@
 
 mod child;
 mod notes;
+mod spawner;
 mod start;
 
 pub use child::{Attached, Child, ProcessId};

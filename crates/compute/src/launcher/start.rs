@@ -1,19 +1,22 @@
 //! Starts a supervisor and hands it the order.
 
 use std::{
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Attached, Child, ProcessId};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use super::{Attached, Child, ProcessId, spawner::Spawner};
 use crate::{
     LaunchError, LayerState, LogSink, ProcessSpec,
     cgroups::Controller,
-    sandbox::{
-        SANDBOX_VERB,
-        protocol::{Channel, FromSupervisor, Go, Order},
-    },
+    sandbox::protocol::{Channel, FromSupervisor, Go, Order},
 };
 
 /// How sandboxes are made.
@@ -44,6 +47,8 @@ impl Default for LaunchOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Launcher {
     options: LaunchOptions,
+    /// What makes supervisors, from the first that is asked for.
+    spawner: Arc<Mutex<Option<Spawner>>>,
 }
 
 /// A sandbox whose command waits to be let go. If it never is, it never runs.
@@ -53,15 +58,15 @@ pub struct Prepared {
     control: PathBuf,
     ends_with_server: bool,
     channel: Option<Channel>,
-    /// Ours to reap.
-    supervisor: Option<std::process::Child>,
+    /// Names the supervisor, whatever its number comes to mean.
+    supervisor: Option<OwnedFd>,
 }
 
 impl Launcher {
     /// A launcher with these options.
     #[must_use]
     pub fn new(options: LaunchOptions) -> Self {
-        Self { options }
+        Self { options, spawner: Arc::default() }
     }
 
     /// Starts the command of `spec`. When this returns, it runs. Blocks for some milliseconds.
@@ -75,35 +80,38 @@ impl Launcher {
     /// ([`Prepared::go`]) and ends if it never is.
     pub fn prepare(&self, spec: &ProcessSpec) -> Result<Prepared, LaunchError> {
         check(spec)?;
-        let program = &self.options.program;
-        let failed = |source| LaunchError::Start { program: program.clone(), source };
-        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let mut command = Command::new(program);
-        command
-            .arg(SANDBOX_VERB)
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let supervisor = command.spawn().map_err(failed)?;
-        drop(command); // it holds the other end of the socket
-        let control = spec.control.clone();
-        let id = ProcessId { pid: supervisor.id(), start_time: 0 };
-        let channel = Some(Channel::new(ours));
+        let channel = Some(self.supervisor()?);
+        let (id, control) = (ProcessId { pid: 0, start_time: 0 }, spec.control.clone());
         let ends_with_server = spec.ends_with_server;
-        let supervisor = Some(supervisor);
-        let mut prepared = Prepared { id, control, ends_with_server, channel, supervisor };
+        let mut prepared = Prepared { id, control, ends_with_server, channel, supervisor: None };
         let order = Order {
             spec: spec.clone(),
             controllers: self.options.controllers.clone(),
             allow_missing: self.options.allow_missing,
         };
         match prepared.say(&order)? {
-            FromSupervisor::Ready { start_time } => prepared.id.start_time = start_time,
+            FromSupervisor::Ready { pid, start_time } => prepared.watch(pid, start_time)?,
             FromSupervisor::Failed(error) => return Err(LaunchError::Sandbox(error)),
             FromSupervisor::Started { .. } => return Err(LaunchError::Silent),
         }
         Ok(prepared)
+    }
+
+    /// A new supervisor, and the line to it.
+    fn supervisor(&self) -> Result<Channel, LaunchError> {
+        let program = &self.options.program;
+        let failed = |source| LaunchError::Start { program: program.clone(), source };
+        let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = &*spawner
+            && let Ok(line) = running.supervisor()
+        {
+            return Ok(line);
+        }
+        // There is none yet, or somebody has ended it.
+        let started = Spawner::start(program).map_err(failed)?;
+        let line = started.supervisor().map_err(failed)?;
+        *spawner = Some(started);
+        Ok(line)
     }
 
     /// Finds the process of a control folder again, such as after a restart of the server.
@@ -138,21 +146,26 @@ impl Prepared {
     pub fn go(mut self) -> Result<Child, LaunchError> {
         match self.say(&Go)? {
             FromSupervisor::Started { layers } => {
-                let failed = |source| LaunchError::File {
-                    task: "watch the process of",
-                    path: self.control.clone(),
-                    source,
-                };
-                let Some(supervisor) = self.supervisor.take() else {
-                    return Err(LaunchError::Silent);
-                };
+                let supervisor = self.supervisor.take().ok_or(LaunchError::Silent)?;
                 let lifeline = self.channel.take().filter(|_| self.ends_with_server);
-                Child::new(self.id, self.control.clone(), supervisor, layers, lifeline)
-                    .map_err(failed)
+                Ok(Child::new(self.id, self.control.clone(), supervisor, layers, lifeline))
             }
             FromSupervisor::Failed(error) => Err(LaunchError::Sandbox(error)),
             FromSupervisor::Ready { .. } => Err(LaunchError::Silent),
         }
+    }
+
+    /// Takes a name for the supervisor that stays its own: it waits for our word, so it is there.
+    fn watch(&mut self, pid: u32, start_time: u64) -> Result<(), LaunchError> {
+        self.id = ProcessId { pid, start_time };
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(LaunchError::Silent)?;
+        let opened = pidfd_open(pid, PidfdFlags::empty());
+        self.supervisor = Some(opened.map_err(|error| LaunchError::File {
+            task: "watch the process of",
+            path: self.control.clone(),
+            source: error.into(),
+        })?);
+        Ok(())
     }
 
     /// Tells the supervisor `message`, and hears what became of it.
@@ -166,9 +179,11 @@ impl Prepared {
 impl Drop for Prepared {
     /// Without its word, the supervisor ends by itself.
     fn drop(&mut self) {
-        self.channel = None;
-        if let Some(mut supervisor) = self.supervisor.take() {
-            let _ = supervisor.wait(); // it ends by itself, or has
+        if let Some(channel) = &mut self.channel {
+            channel.finish();
+            // Its files are closed a moment before it is gone.
+            let ended = |process| poll(&mut [PollFd::new(process, PollFlags::IN)], None);
+            while self.supervisor.as_ref().is_some_and(|one| ended(one) == Err(Errno::INTR)) {}
         }
     }
 }

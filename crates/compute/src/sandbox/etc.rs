@@ -26,7 +26,7 @@ const SHARED: &[&str] = &[
 ];
 
 /// Bytes of a file that is copied, at most.
-const SMALL: u64 = 256 << 10;
+const SMALL: u64 = 8 << 10;
 
 /// Those of this machine's `/etc` that are seen inside.
 pub(super) fn shared() -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! The first process of a sandbox: sets the layers up, runs the command, reaps orphans.
 
 use std::{
-    io::{self, Read},
+    io::{self, PipeWriter, Read},
     os::unix::{net::UnixStream, process::CommandExt},
     process::{Command, ExitCode, Stdio},
     time::Duration,
@@ -17,29 +17,39 @@ use rustix::{
 
 use super::{
     landlock, loopback, privileges,
-    protocol::{Channel, FromInit, InitOrder, Terminate},
+    protocol::{Channel, FromInit, Go, Order, SetUp, Terminate},
     root, seccomp,
+    supervisor::Inside,
 };
 use crate::{Layer, LayerState, ProcessSpec, SetupError, Status, error::Trying, processes};
 
 /// How much rather than others the kernel ends us (from -1000 to 1000).
 const OOM_SCORE: &str = "500";
 
-pub(super) fn main() -> ExitCode {
-    let done = Channel::of_stdin().and_then(|mut channel| {
-        let Some(order) = channel.receive::<InitOrder>()? else { return Ok(()) };
-        match start(&order, &channel) {
-            Ok((running, layers)) => {
-                channel.send(&FromInit::Started { layers })?;
-                let status = running.wait(&mut channel)?;
-                let cpu_millis = processes::cpu_millis_of_children();
-                channel.send(&FromInit::Ended { status, cpu_millis })
-            }
-            Err(error) => channel.send(&FromInit::Failed(error)),
-        }
-    });
+pub(super) fn main(order: &Order, inside: Inside) -> ExitCode {
+    let done = run(order, inside);
     // With us, the kernel ends all that is left in the sandbox.
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(order: &Order, inside: Inside) -> io::Result<()> {
+    let Inside { mut channel, output, errors, user_namespace } = inside;
+    let Some(SetUp { memory_limits }) = channel.receive()? else { return Ok(()) };
+    let ready = set_up(order, user_namespace, memory_limits)
+        .and_then(|layers| guard(&channel).map(|children| (layers, children)));
+    let (layers, children) = match ready {
+        Ok(ready) => ready,
+        Err(error) => return channel.send(&FromInit::Failed(error)),
+    };
+    let Some(Go) = channel.receive()? else { return Ok(()) };
+    let command = match spawn(&order.spec, output, errors) {
+        Ok(command) => command,
+        Err(error) => return channel.send(&FromInit::Failed(error)),
+    };
+    channel.send(&FromInit::Started { layers })?;
+    let status = Running { command, children }.wait(&mut channel)?;
+    let cpu_millis = processes::cpu_millis_of_children();
+    channel.send(&FromInit::Ended { status, cpu_millis })
 }
 
 /// The command, with what tells of its end.
@@ -48,12 +58,27 @@ struct Running {
     children: UnixStream,
 }
 
-fn start(
-    order: &InitOrder,
-    supervisor: &Channel,
-) -> Result<(Running, Vec<LayerState>), SetupError> {
+/// Sets up all layers.
+fn set_up(
+    order: &Order,
+    user_namespace: bool,
+    memory_limits: bool,
+) -> Result<Vec<LayerState>, SetupError> {
     let spec = &order.spec;
-    let mut layers = set_up(order)?;
+    // Where memory runs out on the machine, jobs go before the server. A wish, not a layer.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    let mut layers = namespaces(spec)?;
+    let uid = if user_namespace { None } else { spec.uid };
+    layers.extend(root::enter(spec, uid.unwrap_or(0))?);
+    // Ourselves, and the supervisor where it is in the same user namespace.
+    let ours = if user_namespace { 2 } else { 1 };
+    privileges::limit(&spec.limits, memory_limits, ours)?;
+    privileges::drop_all(uid)?;
+    layers.push(LayerState::active(Layer::NoPrivileges, "no capabilities, no new privileges"));
+    layers.push(match uid {
+        Some(uid) => LayerState::active(Layer::User, format!("user {uid}")),
+        None => LayerState::active(Layer::User, "user namespace"),
+    });
     let mandatory = [landlock::restrict(spec), seccomp::restrict()];
     for layer in &mandatory {
         if !layer.active && !order.allow_missing {
@@ -64,6 +89,11 @@ fn start(
         }
     }
     layers.extend(mandatory);
+    Ok(layers)
+}
+
+/// Ends us with the supervisor, and has us hear of children that end.
+fn guard(supervisor: &Channel) -> Result<UnixStream, SetupError> {
     // After the change of user, which would undo it.
     set_parent_process_death_signal(Some(Signal::KILL))
         .trying(|| "end with the supervisor".to_owned())?;
@@ -73,27 +103,7 @@ fn start(
     let (children, signalled) = UnixStream::pair().trying(|| "make a socket".to_owned())?;
     signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, signalled)
         .trying(|| "listen for ended processes".to_owned())?;
-    let command = spawn(spec)?;
-    Ok((Running { command, children }, layers))
-}
-
-fn set_up(order: &InitOrder) -> Result<Vec<LayerState>, SetupError> {
-    let spec = &order.spec;
-    // Where memory runs out on the machine, jobs go before the server. A wish, not a layer.
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    let mut layers = namespaces(spec)?;
-    let uid = if order.user_namespace { None } else { spec.uid };
-    layers.extend(root::enter(spec, uid.unwrap_or(0))?);
-    // Ourselves, and the supervisor where it is in the same user namespace.
-    let ours = if order.user_namespace { 2 } else { 1 };
-    privileges::limit(&spec.limits, order.memory_limits, ours)?;
-    privileges::drop_all(uid)?;
-    layers.push(LayerState::active(Layer::NoPrivileges, "no capabilities, no new privileges"));
-    layers.push(match uid {
-        Some(uid) => LayerState::active(Layer::User, format!("user {uid}")),
-        None => LayerState::active(Layer::User, "user namespace"),
-    });
-    Ok(layers)
+    Ok(children)
 }
 
 fn namespaces(spec: &ProcessSpec) -> Result<Vec<LayerState>, SetupError> {
@@ -122,7 +132,7 @@ fn namespaces(spec: &ProcessSpec) -> Result<Vec<LayerState>, SetupError> {
     ])
 }
 
-fn spawn(spec: &ProcessSpec) -> Result<Pid, SetupError> {
+fn spawn(spec: &ProcessSpec, output: PipeWriter, errors: PipeWriter) -> Result<Pid, SetupError> {
     let mut command = Command::new(&spec.command);
     command
         .args(&spec.args)
@@ -130,6 +140,8 @@ fn spawn(spec: &ProcessSpec) -> Result<Pid, SetupError> {
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&spec.cwd)
         .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
         .process_group(0);
     let child = command.spawn().map_err(|error| {
         let (task, reason) = if spec.cwd.is_dir() {

@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Read, Write},
+    net::Shutdown,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -23,7 +24,8 @@ pub(crate) struct Order {
     pub(crate) allow_missing: bool,
 }
 
-/// To the supervisor, when the server knows about it: now run the command.
+/// To the supervisor, when the server knows about it, and from there on to the first process of the
+/// sandbox: now run the command.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Go;
 
@@ -31,20 +33,16 @@ pub(crate) struct Go;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromSupervisor {
     /// It has left its note and waits for [`Go`].
-    Ready { start_time: u64 },
+    Ready { pid: u32, start_time: u64 },
     /// The command runs.
     Started { layers: Vec<LayerState> },
     /// The command doesn't run.
     Failed(SetupError),
 }
 
-/// To the first process of a sandbox, first.
+/// To the first process of a sandbox, first: set everything up, and wait for [`Go`].
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct InitOrder {
-    pub(crate) spec: ProcessSpec,
-    /// Whether it is in a user namespace rather than real root.
-    pub(crate) user_namespace: bool,
-    pub(crate) allow_missing: bool,
+pub(crate) struct SetUp {
     /// Whether the kernel has to limit memory and processes by itself, as nobody else does.
     pub(crate) memory_limits: bool,
 }
@@ -77,12 +75,6 @@ impl Channel {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The end that is our standard input.
-    pub(crate) fn of_stdin() -> io::Result<Self> {
-        let socket = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self::new(UnixStream::from(socket)))
-    }
-
     pub(crate) fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
@@ -109,6 +101,14 @@ impl Channel {
         let message = serde_json::from_slice(&self.buffer[..end])?;
         self.buffer.drain(..=end);
         Ok(Some(message))
+    }
+
+    /// Says no more, and waits until the other end is gone.
+    pub(crate) fn finish(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        while self.fill().unwrap_or(false) {
+            self.buffer.clear();
+        }
     }
 
     /// Reads what is here, waiting for something; `false` at the end.

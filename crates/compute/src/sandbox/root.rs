@@ -23,8 +23,6 @@ use super::{
 };
 use crate::{Bind, Layer, LayerState, ProcessSpec, SetupError, error::Trying};
 
-/// The folder of this machine that the new root is mounted on, in the control folder.
-pub(super) const ROOT: &str = "root";
 /// Folders of programs and libraries, as far as this machine has them.
 const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 /// What numeric libraries read to learn about the processor.
@@ -43,7 +41,8 @@ const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 pub(super) fn enter(spec: &ProcessSpec, uid: u32) -> Result<Vec<LayerState>, SetupError> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).trying(|| "keep mounts to the sandbox".to_owned())?;
-    let folder = spec.control.join(ROOT);
+    // What it is mounted over is hidden from here on, which the notes of our own had better be.
+    let folder = spec.control.clone();
     mount_memory(&folder, 16 << 20, "755")
         .trying(|| format!("mount a root on `{}`", folder.display()))?;
     let root = Root {

@@ -4,7 +4,6 @@ use std::{
     io::{PipeReader, Read},
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
-    process::Child,
     time::{Duration, Instant},
 };
 
@@ -19,7 +18,10 @@ use crate::{
     cgroups::Groups,
     docker::Container,
     logs::{Lines, LogWriter, Source},
-    sandbox::protocol::{Channel, FromInit, Terminate},
+    sandbox::{
+        Init,
+        protocol::{Channel, FromInit, Terminate},
+    },
 };
 
 /// How long part of a line waits for its rest before it is written.
@@ -40,8 +42,7 @@ pub(crate) struct Sandbox {
 /// What the command runs in.
 #[derive(Debug)]
 enum Inside {
-    /// A sandbox: its first process, and the line to it.
-    Sandbox(Child, Channel),
+    Sandbox(Init),
     Container(Container),
 }
 
@@ -66,13 +67,8 @@ struct Stream {
 }
 
 impl Sandbox {
-    pub(crate) fn new(
-        init: Child,
-        channel: Channel,
-        output: PipeReader,
-        errors: PipeReader,
-    ) -> Self {
-        Self::of(Inside::Sandbox(init, channel), [output, errors])
+    pub(crate) fn new(init: Init, streams: [PipeReader; 2]) -> Self {
+        Self::of(Inside::Sandbox(init), streams)
     }
 
     pub(crate) fn of_container(container: Container, streams: [PipeReader; 2]) -> Self {
@@ -178,9 +174,10 @@ impl Sandbox {
 
     fn hear(&mut self) {
         match &mut self.inside {
-            Inside::Sandbox(_, channel) => {
-                let alive = channel.fill().unwrap_or(false);
-                if let Ok(Some(FromInit::Ended { status, cpu_millis })) = channel.received() {
+            Inside::Sandbox(init) => {
+                let alive = init.channel.fill().unwrap_or(false);
+                let told = init.channel.received();
+                if let Ok(Some(FromInit::Ended { status, cpu_millis })) = told {
                     self.ended = Some((status, cpu_millis));
                 } else if !alive {
                     // It was killed, with all inside.
@@ -232,7 +229,7 @@ impl Inside {
     /// The first of our processes that it stands for.
     fn pid(&self) -> u32 {
         match self {
-            Self::Sandbox(init, _) => init.id(),
+            Self::Sandbox(init) => init.id(),
             Self::Container(_) => std::process::id(),
         }
     }
@@ -240,8 +237,8 @@ impl Inside {
     /// Asks the command to end.
     fn terminate(&mut self) {
         match self {
-            Self::Sandbox(_, channel) => {
-                let _ = channel.send(&Terminate);
+            Self::Sandbox(init) => {
+                let _ = init.channel.send(&Terminate);
             }
             Self::Container(container) => container.signal("TERM"),
         }
@@ -250,9 +247,7 @@ impl Inside {
     /// Ends all of it.
     fn kill(&mut self) {
         match self {
-            Self::Sandbox(init, _) => {
-                let _ = init.kill();
-            }
+            Self::Sandbox(init) => init.kill(),
             Self::Container(container) => container.signal("KILL"),
         }
     }
@@ -260,10 +255,7 @@ impl Inside {
     /// Waits until nobody is left to write.
     fn wait(&mut self) {
         match self {
-            // The first process ends last.
-            Self::Sandbox(init, _) => {
-                let _ = init.wait();
-            }
+            Self::Sandbox(init) => init.wait(),
             Self::Container(container) => container.remove(),
         }
     }
@@ -272,7 +264,7 @@ impl Inside {
 impl AsFd for Inside {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Sandbox(_, channel) => channel.as_fd(),
+            Self::Sandbox(init) => init.as_fd(),
             Self::Container(container) => container.process().as_fd(),
         }
     }

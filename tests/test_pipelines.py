@@ -425,14 +425,6 @@ def callback(server, name, queue, outputs=(), **arguments):
     }
 
 
-def message(server, url):
-    """The next message of a queue, taken from it."""
-    client = server.client("sqs")
-    received = client.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]
-    client.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
-    return json.loads(received["Body"])
-
-
 def test_a_callback_is_sent_waited_for_and_answered(server):
     outputs = {"status": "String", "count": "Integer"}
     url, wait = callback(server, "Wait", "callbacks", outputs, ids=get("Parameters.Ids"), kind="x")
@@ -442,7 +434,7 @@ def test_a_callback_is_sent_waited_for_and_answered(server):
         server, "calling", wait, check, parameters=[{"Name": "Ids", "Type": "String", "DefaultValue": "a,b"}]
     )
     execution = pipelines.start(server, "calling")
-    told = message(server, url)
+    told = pipelines.message(server, url)
     assert told["arguments"] == {"ids": "a,b", "kind": "x"} and told["pipelineExecutionArn"] == execution
     client = server.client("sagemaker")
     pipelines.until_status(server, execution, "Wait", "Executing")
@@ -465,15 +457,15 @@ def test_a_callback_fails_and_is_stopped_by_its_answer(server):
     pipelines.create(server, "answered", wait)
     client = server.client("sagemaker")
     execution = pipelines.start(server, "answered")
-    token = message(server, url)["token"]
+    token = pipelines.message(server, url)["token"]
     client.send_pipeline_execution_step_failure(CallbackToken=token, FailureReason="batch job 7 failed")
     assert "Step `Wait`: batch job 7 failed" in pipelines.ended(server, execution, "Failed")["FailureReason"]
     execution = pipelines.start(server, "answered")
-    first = message(server, url)
+    first = pipelines.message(server, url)
     assert first["status"] == "Executing"
     pipelines.until_status(server, execution, "Wait", "Executing")
     client.stop_pipeline_execution(PipelineExecutionArn=execution)
-    assert message(server, url) == first | {"status": "Stopping"}
+    assert pipelines.message(server, url) == first | {"status": "Stopping"}
     assert pipelines.described(server, execution)["PipelineExecutionStatus"] == "Stopping"
     client.send_pipeline_execution_step_failure(CallbackToken=first["token"])
     pipelines.ended(server, execution, "Stopped")
@@ -486,7 +478,7 @@ def test_a_callback_has_a_time_limit_a_heartbeat_and_retries(server):
     pipelines.create(server, "silent", wait)
     client = server.client("sagemaker")
     execution = pipelines.start(server, "silent")
-    first, second = message(server, url), message(server, url)
+    first, second = pipelines.message(server, url), pipelines.message(server, url)
     assert first["arguments"] == second["arguments"] == {"what": "work"}
     assert first["token"] != second["token"]
     beat = [{"Name": "BESSEMER_HEARTBEAT", "Value": ""}]
@@ -510,7 +502,7 @@ def test_a_callback_outlives_a_kill(tmp_path):
         execution = pipelines.start(server, "kept")
         server.restart(signal.SIGKILL)
         url = server.client("sqs").get_queue_url(QueueName="kept")["QueueUrl"]
-        token = message(server, url)["token"]
+        token = pipelines.message(server, url)["token"]
         given = [{"Name": "x", "Value": "y"}]
         server.client("sagemaker").send_pipeline_execution_step_success(
             CallbackToken=token, OutputParameters=given

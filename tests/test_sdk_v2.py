@@ -144,6 +144,32 @@ def test_a_pipeline_is_upserted_run_cached_and_told_of(server):
     assert told["executions"] == 2
 
 
+def test_a_pipeline_of_functions_hands_on_what_they_return(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/step_functions.py"))
+    assert told["status"] == "Succeeded", told["reason"]
+    assert told["steps"] == dict.fromkeys(["make", "weigh", "tell", "is_large"], "Succeeded")
+    assert told["rows"] == [0, 1, 4, 9, 16]
+    assert told["weighed"] == {"sum": 60.0, "largest": 16, "of": told["id"]}
+    assert told["told"] == "65.0"
+    assert "no luck with seven" in told["failure"]
+    unfinished = "Unable to retrieve step output as the step fails is not in Completed status."
+    assert told["raised"] == f"RemoteFunctionError: {unfinished}"
+
+
+def test_a_pipeline_is_stopped_tried_again_and_run_in_part(server):
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/pipeline_ends.py", clients.SCRIPTS / "source"))
+    assert told["parallelism"] == {"MaxParallelExecutionSteps": 2}
+    assert told["stopped"] == {"Prepare": "Succeeded", "Endless": "Stopped"}
+    assert told["updated"] == ["late", "told after"]
+    assert told["attempts"] == {"Prepare": 1, "Endless": 2}
+    assert told["one_by_one"] == {"MaxParallelExecutionSteps": 1}
+    assert told["selected"] == {"Prepare": True, "Measure": False}
+    assert told["given"] == [{"Name": "Count", "Value": "6"}]
+    # Schedules are not there yet.
+    code, message = told["triggers"]
+    assert code == "NotImplemented" and "scheduler" in message.lower()
+
+
 def test_a_file_with_a_pipeline_is_planned_and_run(server):
     file, python = clients.SCRIPTS / "sdk_v2" / "defined.py", os.environ[clients.SDK_V2]
     said = server.run("pipeline", "plan", file, "--python", python, timeout=280)

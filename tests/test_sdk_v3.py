@@ -53,3 +53,20 @@ def test_a_pipeline_is_made_run_and_told_of(server):
     assert told == {
         "status": "Active", "steps": {"Fails": "of a test"}, "parameters": {"Why": "of a test"}, "left": [],
     }
+
+
+def test_a_pipeline_of_the_workflow_modules_is_upserted_run_cached_and_told_of(server, tmp_path):
+    features = models.rows(200)
+    data = tmp_path / "train.csv"
+    data.write_text(models.csv_of(np.column_stack([features[:, 0] > 0, features])))
+    told = clients.told(clients.run(server, clients.SDK_V3, "sdk_v3/workflow.py", data, clients.SCRIPTS / "source"))
+    assert told["created"] == told["updated"]
+    assert told["status"] == "Succeeded"
+    assert told["steps"] == dict.fromkeys(["Prepare", "Measure", "Check", "Train"], "Succeeded")
+    job = server.client("sagemaker").describe_training_job(TrainingJobName=told["job"])
+    with tarfile.open(fileobj=io.BytesIO(clients.read(server, job["ModelArtifacts"]["S3ModelArtifacts"]))) as archive:
+        assert "model.joblib" in archive.getnames()
+    assert told["error"] == "WaiterError" and "total above 5.0" in told["reason"]
+    assert told["hits"] == ["Measure", "Prepare"]
+    assert told["parameters"] == [{"Name": "Limit", "Value": "5.0"}]
+    assert told["executions"] == 2

@@ -132,3 +132,11 @@ def ended(server, arn, ends="Succeeded", seconds=120):
 
 def until_status(server, arn, step, status):
     work.until(lambda: statuses(server, arn).get(step) == status, f"{status} of {step}: {statuses(server, arn)}")
+
+
+def message(server, url):
+    """The next message of a queue, taken from it."""
+    client = server.client("sqs")
+    received = client.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]
+    client.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+    return json.loads(received["Body"])

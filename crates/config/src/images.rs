@@ -7,7 +7,7 @@ use crate::reader::Table;
 pub struct ImageSettings {
     /// What an image's whole URI has to look like; `*` stands for anything.
     pub pattern: String,
-    /// The Python's version; that of the image's tag if it is not said.
+    /// The Python's version; that of the image's name or tag if it is not said.
     pub python: Option<String>,
     /// Lines of a requirements file.
     pub requirements: Vec<String>,

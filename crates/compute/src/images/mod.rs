@@ -20,8 +20,8 @@ pub struct Images {
 pub struct ImageRule {
     /// What the whole URI has to look like; `*` stands for anything.
     pub pattern: String,
-    /// The Python's version. None: that of the image's tag, such as `3.12` of `python:3.12-slim`,
-    /// or 3.11 if it has none.
+    /// The Python's version. None: that of the image's name or tag, such as `3.12` of
+    /// `python:3.12-slim`, or 3.11 if they have none.
     pub python: Option<String>,
     /// Lines of a requirements file.
     pub requirements: Vec<String>,
@@ -83,9 +83,11 @@ impl Images {
                 self.rules.iter().map(|rule| format!("`{}`", rule.pattern)).collect();
             return Err(UnknownImage { uri: uri.to_owned(), known: patterns.join(", ") });
         };
-        let python = rule.python.as_deref().or_else(|| version_of_tag(uri)).unwrap_or(PYTHON);
-        let environment =
-            EnvSpec { python: python.to_owned(), requirements: rule.requirements.clone() };
+        let python = rule.python.clone().or_else(|| version_of(uri));
+        let environment = EnvSpec {
+            python: python.unwrap_or_else(|| PYTHON.to_owned()),
+            requirements: rule.requirements.clone(),
+        };
         Ok(Image { environment, entry: rule.entry.clone() })
     }
 }
@@ -129,12 +131,15 @@ fn matches(pattern: &str, text: &str) -> bool {
     left.ends_with(last)
 }
 
-/// `3.12` of `…python:3.12.1-slim`.
-fn version_of_tag(uri: &str) -> Option<&str> {
-    let (_, tag) = uri.rsplit_once(':')?;
-    let minor = tag.strip_prefix("3.")?;
+/// `3.12` of `…/python:3.12.1-slim`, `3.10` of `…/sagemaker-base-python-310:1.0`: images whose name is
+/// of Python say which.
+fn version_of(uri: &str) -> Option<String> {
+    let image = uri.rsplit('/').next()?;
+    let (name, tag) = image.split_once(':').unwrap_or((image, ""));
+    let (_, rest) = name.split_once("python")?;
+    let minor = rest.strip_prefix("-3").or_else(|| tag.strip_prefix("3."))?;
     let digits = minor.bytes().take_while(u8::is_ascii_digit).count();
-    (digits > 0).then(|| &tag[..2 + digits])
+    (digits > 0).then(|| format!("3.{}", &minor[..digits]))
 }
 
 #[cfg(test)]
@@ -159,7 +164,7 @@ mod tests {
         assert_eq!(xgboost.entry, ImageEntry::XgBoost);
         holds(&of("pytorch-training:2.3.0-cpu-py311-ubuntu20.04-sagemaker"), "torch==2.");
         holds("public.ecr.aws/aws-cli/aws-cli:latest", "awscli==");
-        assert_eq!(holds(&of("sagemaker-base-python-310:1.0"), "pip==").environment.python, "3.11");
+        assert_eq!(holds(&of("sagemaker-base-python-310:1.0"), "pip==").environment.python, "3.10");
         assert_eq!(holds("python:3.12-slim", "pip==").environment.python, "3.12");
         assert_eq!(holds("python:latest", "pip==").environment.python, "3.11");
     }

@@ -61,7 +61,8 @@ fn references(definition: &Definition, step: &Step) -> Vec<String> {
 
 fn reference(definition: &Definition, expression: &Expression) -> Option<String> {
     match expression {
-        Expression::Variable(_) => None,
+        // What its URI refers to is looked at by itself.
+        Expression::Variable(_) | Expression::File { .. } => None,
         Expression::Parameter(name) if definition.parameter(name).is_some() => None,
         Expression::Parameter(name) => {
             let known = definition.parameters.iter().map(|parameter| parameter.name.as_str());

@@ -27,6 +27,23 @@ pub enum Expression {
         /// Where the value is in it.
         path: Vec<Part>,
     },
+    /// A value in a file of JSON that a step left, as steps that are functions do.
+    File {
+        /// Where the file is, which may itself hold references.
+        uri: Value,
+        /// Where the value is in it.
+        path: Vec<Part>,
+    },
+}
+
+impl Expression {
+    /// The step that it refers to. What the URI of a file refers to is an expression by itself.
+    pub(crate) fn into_step(self) -> Option<String> {
+        match self {
+            Self::Step { step, .. } | Self::PropertyFile { step, .. } => Some(step),
+            Self::Parameter(_) | Self::Variable(_) | Self::File { .. } => None,
+        }
+    }
 }
 
 /// What can be known of an execution.
@@ -88,8 +105,8 @@ pub(crate) fn form(members: &Map<String, Value>) -> Option<Result<Form<'_>, Prob
         }),
         (JSON_GET, value) => Some(json_get(value).map(Form::Get).ok_or(Problem::Function {
             function: JSON_GET,
-            needs: "a `PropertyFile` such as {\"Get\": \"Steps.Evaluate.PropertyFiles.Report\"} and a \
-                    `Path` such as `metrics.auc`",
+            needs: "a `PropertyFile` such as {\"Get\": \"Steps.Evaluate.PropertyFiles.Report\"}, or an \
+                    `S3Uri`, and a `Path` such as `metrics.auc`",
         })),
         _ => None,
     }
@@ -118,9 +135,12 @@ fn reference(text: &str) -> Option<Expression> {
 }
 
 fn json_get(value: &Value) -> Option<Expression> {
+    let path = parse_path(value["Path"].as_str()?)?;
+    if let Some(uri) = value.get("S3Uri") {
+        return Some(Expression::File { uri: uri.clone(), path });
+    }
     let file = value["PropertyFile"]["Get"].as_str()?;
     let (step, file) = file.strip_prefix("Steps.")?.split_once(".PropertyFiles.")?;
-    let path = parse_path(value["Path"].as_str()?)?;
     Some(Expression::PropertyFile { step: step.to_owned(), file: file.to_owned(), path })
 }
 
@@ -129,7 +149,12 @@ pub(crate) fn expressions(value: &Value, found: &mut Vec<Result<Expression, Prob
     match value {
         Value::Array(entries) => entries.iter().for_each(|entry| expressions(entry, found)),
         Value::Object(members) => match form(members) {
-            Some(Ok(Form::Get(expression))) => found.push(Ok(expression)),
+            Some(Ok(Form::Get(expression))) => {
+                if let Expression::File { uri, .. } = &expression {
+                    expressions(uri, found);
+                }
+                found.push(Ok(expression));
+            }
             Some(Ok(Form::Join { values, .. })) => {
                 for value in values {
                     expressions(value, found);

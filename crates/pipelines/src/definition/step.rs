@@ -129,11 +129,7 @@ impl Step {
 
     /// What [`Step::waits_for`] is.
     pub(super) fn dependencies(&self) -> BTreeSet<String> {
-        let referred =
-            self.expressions().into_iter().flatten().filter_map(|expression| match expression {
-                Expression::Step { step, .. } | Expression::PropertyFile { step, .. } => Some(step),
-                Expression::Parameter(_) | Expression::Variable(_) => None,
-            });
+        let referred = self.expressions().into_iter().flatten().filter_map(Expression::into_step);
         let named = self.depends_on.iter().cloned();
         let condition = self.branch.iter().map(|branch| branch.condition.clone());
         referred.chain(named).chain(condition).collect()

@@ -52,6 +52,21 @@ fn nested_steps_are_made_flat_and_know_what_they_wait_for() {
 }
 
 #[test]
+fn a_file_that_a_step_leaves_is_waited_for() {
+    let fails_with = |step: &str| {
+        let place = json!({"Get": format!("Steps.{step}.ProcessingJobArn")});
+        let uri = json!({"Std:Join": {"On": "/", "Values": [place, "results.json"]}});
+        let message = json!({"Std:JsonGet": {"S3Uri": uri, "Path": "Result['text'][0]"}});
+        let fail = json!({"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": message}});
+        json!([processing("A", &[]), fail])
+    };
+    let known = Definition::parse(&definition(&fails_with("A"))).expect("a definition");
+    let waits = &known.step("F").expect("a step").waits_for;
+    assert_eq!(waits.iter().collect::<Vec<_>>(), ["A"]);
+    assert!(problems(&fails_with("B"))[0].contains("it refers to step `B`, which is not there"));
+}
+
+#[test]
 fn all_problems_are_told_at_once_with_their_steps() {
     let steps = json!([
         processing("A", &["Nope"]),

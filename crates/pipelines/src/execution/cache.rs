@@ -36,12 +36,22 @@ fn deciding(kind: &StepKind) -> Option<&'static [&'static str]> {
     }
 }
 
-/// What the result of `order` is found by, if the step is cached.
-pub(super) fn key(step: &Step, order: &Order) -> Option<String> {
+/// What a model is, as Describe tells of it, apart from its name.
+const OF_MODEL: [&str; 3] = ["Containers", "EnableNetworkIsolation", "PrimaryContainer"];
+
+/// What the result of `order` is found by, if the step is cached. `model`: what was described of the
+/// model that it scores with, if the execution has made that. Each execution gives it another name.
+pub(super) fn key(step: &Step, order: &Order, model: Option<&Value>) -> Option<String> {
     step.cache?;
     let arguments = match (&step.kind, deciding(&step.kind)) {
         (_, Some(names)) => {
-            let of = names.iter().map(|name| (*name, canonical(&order.arguments[*name])));
+            let of = names.iter().map(|name| match model {
+                Some(model) if *name == "ModelName" => {
+                    let of = OF_MODEL.iter().map(|member| (*member, canonical(&model[*member])));
+                    (*name, of.collect())
+                }
+                _ => (*name, canonical(&order.arguments[*name])),
+            });
             of.collect()
         }
         (StepKind::Lambda(_) | StepKind::Callback(_), None) => canonical(&order.arguments),
@@ -66,5 +76,45 @@ fn canonical(value: &Value) -> Value {
         }
         Value::Array(entries) => entries.iter().map(canonical).collect(),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::Definition;
+
+    #[test]
+    fn models_that_executions_make_are_known_by_what_they_are_made_of() {
+        let steps = json!([{"Name": "T", "Type": "Transform", "Arguments": {}, "CacheConfig": {"Enabled": true}}]);
+        let text = json!({"Version": "2020-12-01", "Steps": steps}).to_string();
+        let definition = Definition::parse(&text).expect("a definition");
+        let found = |name: &str, model: Option<Value>| {
+            let order = Order {
+                attempt: 1,
+                name: "pipelines-a-T-x".to_owned(),
+                arguments: json!({"ModelName": name, "TransformInput": {"ContentType": "text/csv"}}),
+                target: None,
+                token: None,
+                is_taken: false,
+                since: 0,
+                heard_at: 0,
+                timeout_millis: None,
+                heartbeat_millis: None,
+                retries: None,
+            };
+            key(&definition.steps[0], &order, model.as_ref()).expect("it is cached")
+        };
+        let made = |name: &str, data: &str| {
+            Some(
+                json!({"ModelName": name, "CreationTime": name.len(), "PrimaryContainer": {"ModelDataUrl": data}}),
+            )
+        };
+        let first = found("one", made("one", "s3://b/m"));
+        assert_eq!(found("another", made("another", "s3://b/m")), first);
+        assert_ne!(found("another", made("another", "s3://b/n")), first);
+        assert_ne!(found("one", None), found("another", None));
     }
 }

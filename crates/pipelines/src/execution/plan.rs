@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{
-    cache,
     event::{Effect, Hit},
     resolve::Missing,
     settle::Settling,
@@ -132,7 +131,8 @@ impl<'d> Planner<'d> {
                     return Judgement::Known(Prospect::Fails(message));
                 }
                 Ok(order) => {
-                    let Some((key, valid)) = cache::key(step, &order).zip(step.cache) else {
+                    let Some((key, valid)) = self.settling.cache_key(step, &order).zip(step.cache)
+                    else {
                         return Judgement::Known(Prospect::Runs);
                     };
                     let since = self.settling.now.saturating_sub(valid);
@@ -180,10 +180,7 @@ impl<'d> Planner<'d> {
             !matches!(prospect, Some(Prospect::Cached(_) | Prospect::Decides(_)) | None)
         };
         let mut referred =
-            step.expressions().into_iter().flatten().filter_map(|expression| match expression {
-                Expression::Step { step, .. } | Expression::PropertyFile { step, .. } => Some(step),
-                _ => None,
-            });
+            step.expressions().into_iter().flatten().filter_map(Expression::into_step);
         match (referred.find(is_to_come), &step.kind) {
             (None, _) => Prospect::Fails(reason),
             (Some(other), StepKind::Condition(_)) => Prospect::DecidesAfter(other),

@@ -70,19 +70,24 @@ impl Scope<'_> {
             }
             Expression::PropertyFile { step, file, path } => {
                 let uri = self.uri(step, file)?;
-                match self.execution.documents.get(&uri) {
-                    None => Err(Missing::File(uri)),
-                    Some(Err(why)) => Err(Missing::Never(format!(
-                        "property file `{file}` of step `{step}` can't be read: {why}"
-                    ))),
-                    Some(Ok(content)) => find(content, path).cloned().ok_or_else(|| {
-                        let path = shown(path);
-                        Missing::Never(format!(
-                            "property file `{file}` of step `{step}` has no value at `{path}`"
-                        ))
-                    }),
-                }
+                self.value_in(uri, path, &format!("property file `{file}` of step `{step}`"))
             }
+            Expression::File { uri, path } => {
+                let uri = text_of(&self.resolve(uri)?);
+                let what = format!("file `{uri}`");
+                self.value_in(uri, path, &what)
+            }
+        }
+    }
+
+    /// The value at `path` of the file at `uri`, which is called `what`.
+    fn value_in(&self, uri: String, path: &[Part], what: &str) -> Result<Value, Missing> {
+        match self.execution.documents.get(&uri) {
+            None => Err(Missing::File(uri)),
+            Some(Err(why)) => Err(Missing::Never(format!("{what} can't be read: {why}"))),
+            Some(Ok(content)) => find(content, path)
+                .cloned()
+                .ok_or_else(|| Missing::Never(format!("{what} has no value at `{}`", shown(path)))),
         }
     }
 

@@ -186,9 +186,26 @@ impl Settling<'_> {
         Ok(true)
     }
 
+    /// What the result of `order` is found by, if the step is cached.
+    pub(super) fn cache_key(&self, step: &Step, order: &Order) -> Option<String> {
+        cache::key(step, order, self.model_of(order))
+    }
+
+    /// What was described of the model that `order` names, if this execution has made it.
+    fn model_of(&self, order: &Order) -> Option<&Value> {
+        let name = &order.arguments["ModelName"];
+        let models = self.definition.steps.iter().filter(|step| step.kind == StepKind::Model);
+        let states = models.filter_map(|step| Some(&self.next.steps.get(&step.name)?.state));
+        let mut made = states.filter_map(|state| match state {
+            StepState::Succeeded { properties, .. } => Some(properties),
+            _ => None,
+        });
+        made.find(|model| name.is_string() && model["ModelName"] == *name)
+    }
+
     /// Begins a step, or has an earlier result looked for.
     fn look_up(&mut self, step: &Step, order: Order) {
-        let key = cache::key(step, &order);
+        let key = self.cache_key(step, &order);
         let Some(run) = self.next.steps.get_mut(&step.name) else { return };
         run.cache_key.clone_from(&key);
         let Some((key, valid)) = key.zip(step.cache) else {

@@ -2,7 +2,7 @@
 
 use bessemer_compute::{Image, images::ImageEntry};
 
-use super::{request::TrainingRequest, script};
+use super::{function, request::TrainingRequest, script};
 use crate::runners::container::{Failed, Program, Stage};
 
 /// The training of images that are themselves an algorithm.
@@ -19,7 +19,12 @@ pub(super) fn stage(
         [named("TRAINING_JOB_NAME", &request.name), named("TRAINING_JOB_ARN", &request.arn)];
     let mut program = if let Some(command) = &request.entrypoint {
         let (command, arguments) = (command.clone(), request.arguments.clone());
-        Program { command, arguments, ..Program::default() }
+        let mut program = Program { command, arguments, ..Program::default() };
+        // What a container has is its own matter.
+        if image.is_some() {
+            function::prepare(&mut program, stage)?;
+        }
+        program
     } else if image.is_none() {
         // As SageMaker starts images, which know of scripts by themselves.
         let mut arguments = request.arguments.clone();

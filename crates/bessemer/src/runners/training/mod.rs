@@ -3,6 +3,7 @@
 mod conclude;
 mod configuration;
 mod entry;
+mod function;
 mod metrics;
 mod request;
 mod script;

@@ -121,12 +121,12 @@ def refused(call, code="ValidationException", **request):
 def test_all_that_is_wrong_is_told_at_creation(server):
     client = server.client("sagemaker")
     wrong = pipelines.definition(
-        {"Name": "A", "Type": "Tuning", "Arguments": {}},
+        {"Name": "A", "Type": "EMR", "Arguments": {}},
         {"Name": "B", "Type": "Training", "DependsOn": ["Z"], "Arguments": {"X": get("Parameters.Nope")}},
     )
     request = {"PipelineName": "wrong", "RoleArn": platform.ROLE}
     message = refused(client.create_pipeline, PipelineDefinition=wrong, **request)
-    assert "step `A`: steps of type Tuning are not supported by Bessemer" in message
+    assert "step `A`: steps of type EMR are not supported by Bessemer" in message
     assert "step `B`: it depends on `Z`" in message and "parameter `Nope`" in message
     assert "no valid JSON" in refused(client.create_pipeline, PipelineDefinition="{", **request)
     assert "must be given" in refused(client.create_pipeline, **request)

@@ -190,3 +190,16 @@ def test_a_file_with_a_pipeline_is_planned_and_run(server):
     assert "Succeeded  defined-in-a-file/" in ran.stdout
     failed = server.run("pipeline", "run", "defined-in-a-file", "-p", "Numbers=6", "--wait", expect=10)
     assert "too many" in failed.stdout
+
+
+def test_a_tuner_searches_alone_and_in_a_pipeline(server, tmp_path):
+    source = clients.SCRIPTS / "source"
+    told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/tuning.py", labelled(tmp_path), source))
+    assert told["status"] == "Completed"
+    assert told["best"] == told["by_table"] == told["attached"] and told["best"].startswith(told["name"])
+    assert len(told["values"]) == 3 and all(value > 0.5 for value in told["values"])
+    assert {"strength", "penalty-name", "TrainingElapsedTimeSeconds"} <= set(told["columns"])
+    assert 1e-6 <= float(told["strength"]) <= 10
+    assert "use Random or Grid" in told["refused"]
+    assert told["steps"] == {"Tune": "Succeeded", "Say": "Failed"}
+    assert clients.read(server, told["said"])

@@ -24,5 +24,7 @@ pub use key_ring::{AccessKeyEntry, KeyRing, KeyRingError};
 pub use lambda::FunctionQueues;
 pub use logs::group_of as log_group_of;
 pub use platform::{ACCOUNT, Platform};
-pub use sagemaker::{FinalMetric, JobRequest, JobResult, StepBackend, TransformRequest};
+pub use sagemaker::{
+    FinalMetric, JobRequest, JobResult, StepBackend, TransformRequest, resume_tuning,
+};
 pub use server::{Server, ServerOptions};

@@ -21,6 +21,7 @@ mod row;
 mod settings;
 mod store;
 mod tags;
+mod tuning;
 mod writer;
 
 pub use batch::{
@@ -50,3 +51,4 @@ pub use queues::{
 pub use settings::Settings;
 pub use store::{Store, StoreOptions};
 pub use tags::{Tag, Tags};
+pub use tuning::{TuningQuery, TuningRecord, TuningSort, TuningTable};

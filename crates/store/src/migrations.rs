@@ -15,6 +15,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("../migrations/0006_pipelines.sql"),
     include_str!("../migrations/0007_batch.sql"),
     include_str!("../migrations/0008_functions.sql"),
+    include_str!("../migrations/0009_tuning.sql"),
 ];
 
 /// The version that this release writes.

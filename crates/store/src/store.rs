@@ -33,6 +33,7 @@ use crate::{
     reserve::Reserve,
     settings::Settings,
     tags::Tags,
+    tuning::TuningTable,
     writer::Writer,
 };
 
@@ -143,6 +144,11 @@ impl Store {
     /// Pipelines, their versions and executions.
     pub fn pipelines(&self) -> PipelineTable<'_> {
         PipelineTable(self)
+    }
+
+    /// Tuning jobs.
+    pub fn tuning(&self) -> TuningTable<'_> {
+        TuningTable(self)
     }
 
     /// The model registry.

@@ -24,6 +24,12 @@ pub(super) enum Error {
          with this name already exists ({0})"
     )]
     TrainingJobExists(String),
+    /// A tuning job of that name is there already.
+    #[error(
+        "Hyperparameter tuning job names must be unique within an AWS account and region, and a \
+         hyperparameter tuning job with this name already exists ({0})"
+    )]
+    TuningJobExists(String),
     /// There is no training job of that name.
     #[error("Requested resource not found.")]
     NoResource,
@@ -58,7 +64,7 @@ impl Error {
             Self::Validation(_) | Self::NoJob(_) | Self::NoResource | Self::PageToken => {
                 service.validation_error(message)
             }
-            Self::JobExists(_) | Self::TrainingJobExists(_) => {
+            Self::JobExists(_) | Self::TrainingJobExists(_) | Self::TuningJobExists(_) => {
                 service.error("ResourceInUse", message)
             }
             Self::NotFound(_) => service.error("ResourceNotFound", message),

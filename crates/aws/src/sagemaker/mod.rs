@@ -1,4 +1,4 @@
-//! SageMaker: models, jobs, pipelines, the model registry, tags.
+//! SageMaker: models, jobs, tuning jobs, pipelines, the model registry, tags.
 
 mod error;
 mod jobs;
@@ -11,6 +11,7 @@ mod tags;
 mod times;
 mod training;
 mod transform;
+mod tuning;
 
 use bessemer_aws_wire::{Call, ServiceError};
 use bessemer_domain::JobKind::{Processing, Training, Transform};
@@ -21,6 +22,7 @@ pub use jobs::{FinalMetric, JobRequest, JobResult};
 pub use pipelines::StepBackend;
 pub(crate) use pipelines::plan as plan_pipeline;
 pub use transform::TransformRequest;
+pub use tuning::resume_tuning;
 
 /// Answers a call.
 pub(crate) async fn call(
@@ -54,7 +56,10 @@ pub(crate) async fn call(
             Some(answered) => answered,
             None => match registry::call(platform, caller, call).await? {
                 Some(answered) => answered,
-                None => return Err(unsupported("sagemaker", other)),
+                None => match tuning::call(platform, caller, call).await? {
+                    Some(answered) => answered,
+                    None => return Err(unsupported("sagemaker", other)),
+                },
             },
         },
     };

@@ -105,6 +105,10 @@ async fn check_exists(platform: &Platform, arn: &str) -> Result<(), Error> {
             let group = platform.store.packages().group(name).await?;
             return group.filter(|group| group.arn == arn).map(drop).ok_or_else(missing);
         }
+        "hyper-parameter-tuning-job" => {
+            let record = platform.store.tuning().get(name).await?;
+            return record.filter(|record| record.arn == arn).map(drop).ok_or_else(missing);
+        }
         "model-package" => {
             let package = platform.store.packages().get(arn).await?;
             return package.map(drop).ok_or_else(missing);

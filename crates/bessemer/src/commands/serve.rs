@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::Context;
 use bessemer_aws::{
-    FunctionQueues, KeyRing, Platform, Server, ServerOptions, StepBackend, weigh_shares,
+    FunctionQueues, KeyRing, Platform, Server, ServerOptions, StepBackend, resume_tuning,
+    weigh_shares,
 };
 use bessemer_compute::{
     Environments, ImageEntry, ImageRule, Images, Launcher, docker::ContainerNetwork,
@@ -123,6 +124,7 @@ impl Serve {
             .run(Arc::new(StepBackend::new(platform.clone())))
             .await
             .map_err(|error| Failure::new(ExitCode::Configuration, error))?;
+        resume_tuning(&platform).await;
         weigh_shares(&platform).await;
         let settings = config.notifications.clone();
         let options = NotifierOptions {

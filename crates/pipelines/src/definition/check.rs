@@ -123,6 +123,12 @@ fn property(step: &Step, path: &[Part]) -> Option<String> {
         }
         StepKind::Processing => of_type(step, key(0), "ProcessingJob", &["ProcessingOutputConfig"]),
         StepKind::Training => of_type(step, key(0), "TrainingJob", &["ModelArtifacts"]),
+        StepKind::Tuning => of_type(
+            step,
+            key(0),
+            "HyperParameterTuningJob",
+            &["BestTrainingJob", "TrainingJobSummaries"],
+        ),
         StepKind::Transform => of_type(step, key(0), "TransformJob", &["TransformOutput"]),
         StepKind::Model => of_type(step, key(0), "Model", &["ModelName"]),
         StepKind::RegisterModel => of_type(step, key(0), "ModelPackage", &["ModelPackageArn"]),
@@ -130,11 +136,15 @@ fn property(step: &Step, path: &[Part]) -> Option<String> {
 }
 
 /// The properties that only steps of one type have.
-const TYPICAL: [(&str, &[&str]); 3] = [
+const TYPICAL: [(&str, &[&str]); 4] = [
     ("ProcessingJob", &["ProcessingJobName", "ProcessingJobArn", "ProcessingOutputConfig"]),
     (
         "TrainingJob",
         &["TrainingJobName", "TrainingJobArn", "ModelArtifacts", "FinalMetricDataList"],
+    ),
+    (
+        "HyperParameterTuningJob",
+        &["HyperParameterTuningJobName", "BestTrainingJob", "TrainingJobSummaries"],
     ),
     ("TransformJob", &["TransformJobName", "TransformJobArn", "TransformOutput"]),
 ];

@@ -12,7 +12,7 @@ use super::{
 const VERSION: &str = "2020-12-01";
 
 /// Types of steps that SageMaker has and that can't be run here.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 15] = [
     "AutoML",
     "Athena",
     "BedrockCustomModel",
@@ -28,7 +28,6 @@ const UNSUPPORTED: [&str; 16] = [
     "InferenceComponent",
     "Lineage",
     "QualityCheck",
-    "Tuning",
 ];
 
 /// Reads a definition; what is wrong with it comes beside it.
@@ -184,6 +183,7 @@ fn kind(value: &Value) -> Result<StepKind, String> {
     let kind = match of {
         "Processing" => StepKind::Processing,
         "Training" => StepKind::Training,
+        "Tuning" => StepKind::Tuning,
         "Transform" => StepKind::Transform,
         "Model" => StepKind::Model,
         "RegisterModel" => StepKind::RegisterModel,

@@ -43,6 +43,8 @@ pub enum StepKind {
     Processing,
     /// Runs a training job.
     Training,
+    /// Runs a search over training jobs.
+    Tuning,
     /// Runs a transform job.
     Transform,
     /// Creates a model.
@@ -94,6 +96,7 @@ impl StepKind {
         match self {
             Self::Processing => "Processing",
             Self::Training => "Training",
+            Self::Tuning => "Tuning",
             Self::Transform => "Transform",
             Self::Model => "Model",
             Self::RegisterModel => "RegisterModel",

@@ -78,8 +78,7 @@ impl Settling<'_> {
                     effects.push(Effect::Watch { step: step() });
                 }
                 StepState::Stopping(order, _) => {
-                    effects.push(Effect::Watch { step: step() });
-                    effects.extend(self.can_be_stopped(name).then(|| stop(name, order)));
+                    effects.extend([Effect::Watch { step: step() }, stop(name, order)]);
                 }
                 _ => {}
             }

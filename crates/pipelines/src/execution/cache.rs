@@ -24,6 +24,11 @@ fn deciding(kind: &StepKind) -> Option<&'static [&'static str]> {
             "HyperParameters",
             "InputDataConfig",
         ]),
+        StepKind::Tuning => Some(&[
+            "HyperParameterTuningJobConfig",
+            "TrainingJobDefinition",
+            "TrainingJobDefinitions",
+        ]),
         StepKind::Transform => {
             Some(&["DataProcessing", "Environment", "ModelName", "TransformInput"])
         }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    super::{error::Error, jobs, models, processing, registry, training, transform},
+    super::{error::Error, jobs, models, processing, registry, training, transform, tuning},
     callback_step,
     definition::object,
     lambda_step, outcome,
@@ -35,6 +35,7 @@ impl StepBackend {
         let (operation, member) = match &task.step.kind {
             StepKind::Processing => ("CreateProcessingJob", "ProcessingJobName"),
             StepKind::Training => ("CreateTrainingJob", "TrainingJobName"),
+            StepKind::Tuning => ("CreateHyperParameterTuningJob", "HyperParameterTuningJobName"),
             StepKind::Transform => ("CreateTransformJob", "TransformJobName"),
             StepKind::Model => ("CreateModel", "ModelName"),
             StepKind::RegisterModel => ("CreateModelPackage", "ClientToken"),
@@ -50,6 +51,7 @@ impl StepBackend {
         let suffix = task.order.name.rsplit('-').next().unwrap_or_default();
         input[member] = match member {
             "ClientToken" => json!(format!("{}-{suffix}", task.facts.id)),
+            "HyperParameterTuningJobName" => json!(tuning_name(task)),
             _ => json!(task.order.name),
         };
         let checked = service("sagemaker").map(|service| service.input_of(operation, input));
@@ -80,6 +82,7 @@ impl StepBackend {
             StepKind::Processing => processing::create(platform, caller, input).await,
             StepKind::Training => training::create(platform, caller, input).await,
             StepKind::Transform => transform::create(platform, caller, input).await,
+            StepKind::Tuning => return self.tune(task, input).await,
             StepKind::Model => return self.create_model(task, input).await,
             _ => return self.register(task, input).await,
         };
@@ -93,6 +96,32 @@ impl StepBackend {
             Err(Error::JobExists(arn) | Error::TrainingJobExists(arn)) => Ok(started(&kind, arn)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn tune(&self, task: &Task, input: &Value) -> Result<StepStart, Error> {
+        let arn = match tuning::create(&self.platform, &caller(task), input).await {
+            Ok(answer) => answer["HyperParameterTuningJobArn"].clone(),
+            // By an earlier try of ours: nobody else makes this name.
+            Err(Error::TuningJobExists(arn)) => json!(arn),
+            Err(error) => return Err(error),
+        };
+        Ok(StepStart::Started(json!({ "TuningJob": { "Arn": arn } })))
+    }
+
+    /// How a search ended.
+    async fn end_of_search(&self, task: &Task) -> Result<Outcome, Error> {
+        let record = tuning::wait(&self.platform, &tuning_name(task)).await?;
+        Ok(match record.status.as_str() {
+            "Completed" => {
+                let properties = tuning::with_training_jobs(&self.platform, record).await?;
+                Outcome::Succeeded { properties, metadata: None }
+            }
+            "Stopped" => Outcome::Stopped,
+            _ => {
+                let reason = record.failure.unwrap_or_default();
+                Outcome::Failed(Failure { exception: Exception::Failure, reason })
+            }
+        })
     }
 
     async fn create_model(&self, task: &Task, input: &Value) -> Result<StepStart, Error> {
@@ -129,6 +158,14 @@ impl StepBackend {
     }
 }
 
+/// The name of a search, which has 32 characters at most.
+fn tuning_name(task: &Task) -> String {
+    let suffix = task.order.name.rsplit('-').next().unwrap_or_default();
+    let short: String =
+        task.step.name.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("{}-{short}-{suffix}", task.facts.id)
+}
+
 /// Who calls: the pipeline, in the region that it is of.
 fn caller(task: &Task) -> Caller {
     let region = task.facts.arn.split(':').nth(3).unwrap_or_default().to_owned();
@@ -159,13 +196,16 @@ impl Backend for StepBackend {
             if matches!(task.step.kind, StepKind::Lambda(_)) {
                 return lambda_step::run(&self.platform.functions, &task).await;
             }
-            let Some(kind) = job_kind(&task.step.kind) else {
-                return Outcome::Failed(not_run(&task.step.kind));
-            };
+            let kind = job_kind(&task.step.kind);
             loop {
-                match self.end_of_job(&task, kind).await {
+                let ended = match (kind, &task.step.kind) {
+                    (Some(kind), _) => self.end_of_job(&task, kind).await,
+                    (None, StepKind::Tuning) => self.end_of_search(&task).await,
+                    (None, other) => return Outcome::Failed(not_run(other)),
+                };
+                match ended {
                     Ok(outcome) => return outcome,
-                    Err(Error::NoJob(_) | Error::NoResource) => {
+                    Err(Error::NoJob(_) | Error::NoResource | Error::NotFound(_)) => {
                         let reason = "InternalServerError: its job is gone".to_owned();
                         let exception = Exception::JobInternalError;
                         return Outcome::Failed(Failure { exception, reason });
@@ -181,6 +221,14 @@ impl Backend for StepBackend {
 
     fn stop(&self, task: Task) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if task.step.kind == StepKind::Tuning {
+                while let Err(Error::Unavailable(_)) =
+                    tuning::stop_named(&self.platform, &tuning_name(&task)).await
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                return;
+            }
             let Some(kind) = job_kind(&task.step.kind) else {
                 let told = callback_step::send(&self.platform.queues, &task, "Stopping").await;
                 if let Err(error) = told {

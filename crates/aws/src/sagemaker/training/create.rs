@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     error::Error,
-    jobs::{Submission, submit},
+    jobs::{Submission, resources, submit},
     tags::WireTag,
 };
 use super::checks;
@@ -57,12 +57,8 @@ pub(crate) async fn create(
     caller: &Caller,
     input: &Value,
 ) -> Result<Value, Error> {
-    let internal = |error: serde_json::Error| Error::Internal(error.into());
-    let request = CreateTrainingJob::deserialize(input).map_err(internal)?;
-    checks::check(input, &request).map_err(Error::Validation)?;
-    let config = request.resource_config;
-    let (kind, count) = config.map(|config| (config.instance_type, config.instance_count)).unzip();
-    let (kind, count) = (kind.flatten().unwrap_or_default(), count.flatten().unwrap_or(1));
+    let request = read(input)?;
+    let (kind, count) = request.instances();
     let stopping = request.stopping_condition;
     let new = Submission {
         kind: JobKind::Training,
@@ -76,6 +72,29 @@ pub(crate) async fn create(
     };
     let arn = submit(platform, caller, new).await?;
     Ok(json!({ "TrainingJobArn": arn }))
+}
+
+/// Says what is wrong with a job that is to be created later.
+pub(crate) fn check(input: &Value) -> Result<(), Error> {
+    let (kind, count) = read(input)?.instances();
+    resources(&kind, count).map(drop)
+}
+
+fn read(input: &Value) -> Result<CreateTrainingJob, Error> {
+    let internal = |error: serde_json::Error| Error::Internal(error.into());
+    let request = CreateTrainingJob::deserialize(input).map_err(internal)?;
+    checks::check(input, &request).map_err(Error::Validation)?;
+    Ok(request)
+}
+
+impl CreateTrainingJob {
+    /// The type of its instances, and how many there are.
+    fn instances(&self) -> (String, u32) {
+        let config = self.resource_config.as_ref();
+        let kind = config.and_then(|config| config.instance_type.clone());
+        let count = config.and_then(|config| config.instance_count);
+        (kind.unwrap_or_default(), count.unwrap_or(1))
+    }
 }
 
 fn limits(stopping: &StoppingCondition) -> Limits {

@@ -6,6 +6,6 @@ mod describe;
 mod progress;
 mod update;
 
-pub(super) use create::create;
+pub(super) use create::{check, create};
 pub(super) use describe::{answer, describe, summary};
 pub(super) use update::update;

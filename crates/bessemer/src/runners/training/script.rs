@@ -11,8 +11,9 @@ use crate::runners::container::{Failed, OWN_PACKAGES, Program, Stage, Uri, of_ho
 
 const PROGRAM: &str = "sagemaker_program";
 const SOURCE: &str = "sagemaker_submit_directory";
-/// What hyperparameters start with that are not the script's.
-const NOT_THE_SCRIPTS: &str = "sagemaker_";
+/// What hyperparameters start with that are not the script's; the other is a search's word of what it
+/// seeks.
+const NOT_THE_SCRIPTS: [&str; 2] = ["sagemaker_", "_tuning_objective_metric"];
 
 /// Whether the job names a script.
 pub(super) fn is_asked_for(request: &TrainingRequest) -> bool {
@@ -64,7 +65,8 @@ fn interpreter(script: &str) -> Vec<String> {
 
 /// The script's own hyperparameters: their values are JSON, or else texts.
 fn of_script(request: &TrainingRequest) -> Map<String, Value> {
-    let own = request.hyperparameters.iter().filter(|(name, _)| !name.starts_with(NOT_THE_SCRIPTS));
+    let is_own = |name: &str| !NOT_THE_SCRIPTS.iter().any(|begin| name.starts_with(begin));
+    let own = request.hyperparameters.iter().filter(|(name, _)| is_own(name));
     let mut all: Vec<(String, Value)> =
         own.map(|(name, value)| (name.clone(), decoded(value))).collect();
     all.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -113,9 +113,12 @@ def train():
         raise Refused("the hyperparameter `num_round` is missing")
     patience = hyperparameters.pop("early_stopping_rounds", None)
     weighted = hyperparameters.pop("csv_weights", 0) == 1
-    metrics = hyperparameters.pop("eval_metric", None)
-    if metrics is not None:
-        hyperparameters["eval_metric"] = [metric.strip() for metric in str(metrics).split(",")]
+    metrics = [metric.strip() for metric in str(hyperparameters.pop("eval_metric", "")).split(",")]
+    # What a search seeks, such as `validation:auc`, is watched too.
+    metrics.append(str(hyperparameters.pop("_tuning_objective_metric", "")).partition(":")[2])
+    metrics = [metric for metric in dict.fromkeys(metrics) if metric]
+    if metrics:
+        hyperparameters["eval_metric"] = metrics
     hyperparameters = {name: setting for name, setting in hyperparameters.items()
                        if not name.startswith(("_", "sagemaker_"))}
     watched = [(matrix(name, channels[name], weighted), name)

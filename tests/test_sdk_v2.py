@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 
 import numpy as np
@@ -173,7 +174,8 @@ def test_a_pipeline_is_stopped_tried_again_and_run_in_part(server):
 def test_a_pipeline_packs_a_script_with_the_model_that_it_has_trained(server, tmp_path):
     features = models.rows(30, seed=9)
     score = write(tmp_path / "rows.csv", models.csv_of(features))
-    source = clients.SCRIPTS / "source"
+    # The SDK writes into it.
+    source = shutil.copytree(clients.SCRIPTS / "source", tmp_path / "source")
     told = clients.told(clients.run(server, clients.SDK_V2, "sdk_v2/repacked.py", labelled(tmp_path), score, source))
     assert told["status"] == "Succeeded", told["reason"]
     packing = ["Create-RepackModel-0", "Register-RepackModel-0"]

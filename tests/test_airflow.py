@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from kit import cli, clients, functions, models, pipelines, platform, work
+from kit import cli, clients, models, pipelines, platform, work
 from kit.batch import Batch
 
 
@@ -103,7 +103,7 @@ def test_a_function_is_made_and_called_by_operators(airflow):
     assert [states[f"calling.{task}"] for task in ("create", "active", "call", "later")] == ["success"] * 4
     logs = airflow.server.client("logs")
     said = {"called with {'numbers': [1, 2, 3]}", "called with {'numbers': [4]}"}
-    functions.until(lambda: said <= {
+    work.until(lambda: said <= {
         event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/sums")["events"]
     })
     airflow.run("dags", "test", "failing_call", expect=1)

@@ -204,7 +204,7 @@ def test_what_is_not_there_is_said_in_the_services_form(server):
     assert (code, status) == ("NotImplemented", 501) and "ListEndpoints" in message
     assert refusal(server.client("iam").list_users)[0] == "NotImplemented"
     assert refusal(server.client("dynamodb").list_tables)[0] == "NotImplemented"
-    assert refusal(server.client("lambda").list_functions)[0] == "NotImplemented"
+    assert refusal(server.client("eks").list_clusters)[0] == "NotImplemented"
 
 
 # Models and tags

@@ -49,8 +49,8 @@ impl ReplayJob {
         let remote = Remote::open(data)?;
         let described =
             remote.sagemaker("DescribeTransformJob", &json!({ "TransformJobName": self.job }))?;
-        let seconds = SystemClock.now_millis() / 1000;
-        let name = self.name.clone().unwrap_or_else(|| name_of(&self.job, seconds));
+        let now = SystemClock.now_millis();
+        let name = self.name.clone().unwrap_or_else(|| name_of(&self.job, now));
         let request = self.request(&described, &name);
         remote.sagemaker("CreateTransformJob", &request)?;
         let which = json!({ "name": name, "kind": "transform" });
@@ -105,9 +105,9 @@ impl ReplayJob {
     }
 }
 
-/// A name for a replay of `job`.
-fn name_of(job: &str, seconds: u64) -> String {
-    let end = format!("-replay-{seconds}");
+/// A name for a replay of `job` at that time, in milliseconds since 1970.
+fn name_of(job: &str, now: u64) -> String {
+    let end = format!("-replay-{now}");
     let room = LONGEST_NAME - end.len();
     format!("{}{end}", job.chars().take(room).collect::<String>().trim_end_matches('-'))
 }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn names_are_no_longer_than_they_may_be() {
         assert_eq!(name_of("job", 17), "job-replay-17");
-        let long = name_of(&"x".repeat(63), 1_800_000_000);
-        assert!(long.len() == LONGEST_NAME && long.ends_with("-replay-1800000000"), "{long}");
+        let long = name_of(&"x".repeat(63), 1_800_000_000_000);
+        assert!(long.len() == LONGEST_NAME && long.ends_with("-replay-1800000000000"), "{long}");
     }
 }

@@ -112,9 +112,14 @@ impl Container {
             }
             if let (ContainerNetwork::Door(address), true) = (&container.network, spec.network)
                 && state.running
+                && let Err(error) = door::open(state.pid, *address)
             {
-                door::open(state.pid, *address)
-                    .trying(|| "open the container's way to the server".to_owned())?;
+                // A program may have ended meanwhile, and its network with it.
+                let state = self.state().trying(|| "look at the container".to_owned())?;
+                if state.running {
+                    return Err(error)
+                        .trying(|| "open the container's way to the server".to_owned());
+                }
             }
             return Ok(());
         }
